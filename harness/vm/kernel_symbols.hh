@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Addresses (kallsyms of the booted template) and structure layouts (BTF) of the guest kernel.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "harness/vm/guest_memory.hh"
+
+namespace zcl::vm {
+
+/// Immutable once made. Throws EnvironmentError when a file is missing or damaged.
+class KernelSymbols {
+ public:
+  /// `kallsyms`: text of /proc/kallsyms. `btf`: content of /sys/kernel/btf/vmlinux.
+  KernelSymbols(const std::string& kallsyms, base::ByteView btf);
+  KernelSymbols(KernelSymbols&&) noexcept;
+  KernelSymbols& operator=(KernelSymbols&&) noexcept;
+  ~KernelSymbols();
+
+  /// Throws std::out_of_range naming the symbol.
+  [[nodiscard]] VirtualAddress address(const std::string& symbol) const;
+  [[nodiscard]] std::optional<VirtualAddress> find(const std::string& symbol) const;
+  /// Offset in bytes of `member` ("mm", "se.on_rq") in `struct type`. Anonymous members are
+  /// searched. Throws std::out_of_range.
+  [[nodiscard]] std::uint64_t offset(const std::string& type, const std::string& member) const;
+  [[nodiscard]] std::uint64_t size(const std::string& type) const;
+
+ private:
+  struct Tables;
+  std::unique_ptr<Tables> tables_;
+};
+
+}  // namespace zcl::vm

@@ -3,35 +3,35 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "harness/lab/run.hh"
 
 namespace zcl::grade {
 
+enum class Control { run, skip };          ///< the reference solution, graded beside the submission
+enum class Confinement { sandbox, none };  ///< where the submission is compiled
+
 struct Grade {
   std::vector<report::CheckResult> checks;
   unsigned points = 0;
   unsigned max_points = 0;
-  std::string build_error;  ///< empty when the submission was built
+  std::string build_error;  ///< the compiler's output; empty when the submission was built
 };
 
-/// Takes the lab's student files from `submission` (regular files only, size limits, no links),
-/// builds them over our tree, runs every check. Throws UsageError where the directory or a file is
-/// missing or of the wrong kind. The reference solution runs first as control when `with_control`;
-/// if it fails, every check is `environment`.
+/// Sums points into `points` and `max_points`.
+Grade make_grade(std::vector<report::CheckResult> checks);
+
+/// Takes the lab's student files from `submission`, builds them over our tree, runs every check on
+/// a machine of its own. A submission that does not compile fails every check. With Control::run
+/// the reference solution is graded on the same machine first; if it loses a check, every check of
+/// the submission is `environment`, never a zero. Throws UsageError where the submission lacks a
+/// file or has one of the wrong kind; EnvironmentError where a sandbox is asked for and none works.
 Grade grade_submission(const lab::Lab& lab, const std::filesystem::path& submission,
                        const lab::RunOptions& options, base::Progress& progress,
-                       bool with_control = true);
-
-/// A mutant: a known mistake in the solution, and the checks it must lose.
-/// labs/NN/mutants/NAME.patch: a unified diff against the lab's folder, after header lines
-/// "Mistake: …" and "Loses: 01.alloc, 01.find".
-struct Mutant {
-  std::string name;
-  std::string mistake;
-  std::vector<std::string> loses;  ///< checks that fail (those that need them are skipped)
-  std::filesystem::path patch;
-};
-std::vector<Mutant> load_mutants(const lab::Lab& lab);
+                       Control control = Control::run,
+                       Confinement confinement = Confinement::sandbox,
+                       const std::vector<std::string>& only = {});
 
 }  // namespace zcl::grade

@@ -82,7 +82,7 @@ class MarkerReader {
 
   bool begins_block(const std::string& line) {
     static const std::regex pattern(
-        R"(^([ \t]*)/\* ZCL-BEGIN ([a-z][a-z0-9_]*): (\S(?:.*\S)??)( \*/)?$)");
+        R"(^([ \t]*)/\* ZCL-BEGIN ([a-z][a-z0-9_]*): (\S(?:.*?\S)??)( \*/)?$)");
     std::smatch match;
     if (!std::regex_match(line, match, pattern)) {
       if (mentions_marker(line)) {
@@ -260,14 +260,19 @@ void write_handout(const lab::Lab& lab, const std::string& step, const fs::path&
   if (existed && (!fs::is_directory(to, error) || !fs::is_empty(to, error))) {
     throw UsageError(to.string() + " exists and is not an empty directory. Name a new one.");
   }
+  const auto undo = [&] {
+    for (const auto& entry : fs::directory_iterator(to, error)) fs::remove_all(entry, error);
+    if (!existed) fs::remove(to, error);
+  };
   try {
     fs::create_directories(to);
     write_lab_files(lab, stubs, to);
     write_common_files(lab, to);
+  } catch (const Error&) {
+    undo();
+    throw;
   } catch (const std::exception& failure) {
-    for (const auto& entry : fs::directory_iterator(to, error)) fs::remove_all(entry, error);
-    if (!existed) fs::remove(to, error);
-    if (const auto* known = dynamic_cast<const Error*>(&failure)) throw *known;
+    undo();
     throw UsageError("Cannot write the hand-out to " + to.string() + ": " + failure.what() + ".");
   }
 }

@@ -72,6 +72,10 @@ struct BadMarker {
   const char* message;
 };
 
+void PrintTo(const BadMarker& marker, std::ostream* stream) {
+  *stream << marker.message;
+}
+
 class BadMarkers : public testing::TestWithParam<BadMarker> {};
 
 TEST_P(BadMarkers, AreRefusedWithTheirLine) {

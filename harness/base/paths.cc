@@ -19,7 +19,7 @@ std::filesystem::path build_root() {
   return ZCL_BUILD_ROOT;
 }
 std::filesystem::path cache_root() {
-  return build_root() / "cache";
+  return source_root() / "build" / "cache";  // one for all build trees
 }
 
 std::filesystem::path shared_memory_root() {

@@ -4,6 +4,8 @@
 #include <system_error>
 #include <vector>
 
+#include "harness/base/paths.hh"
+
 namespace zcl::grade {
 
 namespace {
@@ -25,6 +27,9 @@ std::vector<std::string> confinement(const std::string& tree) {
   argv.insert(argv.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--setenv",
                            "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/tmp",
                            "--setenv", "LC_ALL", "C"});
+  // The guest kernel's headers; after /tmp, which may hold the checkout.
+  const std::string kernels = base::cache_root() / "kernels";
+  argv.insert(argv.end(), {"--ro-bind-try", kernels, kernels});
   if (!tree.empty()) argv.insert(argv.end(), {"--bind", tree, tree, "--chdir", tree});
   argv.insert(argv.end(), {"--", "prlimit", kMemoryBytes, kProcessorSeconds, kFileBytes, "--"});
   return argv;

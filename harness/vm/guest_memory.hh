@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -22,6 +23,10 @@ class NotRam : public std::out_of_range {
  public:
   explicit NotRam(PhysicalAddress address);
 };
+
+/// Bytes of RAM below the hole that ends at 4 GiB, of a machine with `ram_bytes` in all; the rest
+/// starts at 4 GiB. Source: QEMU 7.2, hw/i386/pc_q35.c and pc_piix.c.
+[[nodiscard]] std::uint64_t ram_below_4g(Chipset chipset, std::uint64_t ram_bytes);
 
 /// PC memory layout: RAM below 4 GiB ends at the hole, the rest starts at 4 GiB.
 /// Source: QEMU 7.2 hw/i386/pc_q35.c and pc_piix.c (the split points differ).
@@ -56,6 +61,11 @@ class GuestMemory {
   void for_each_populated(const std::function<void(PhysicalAddress, base::ByteView)>& visit) const;
 
  private:
+  /// Where RAM at `address` stands in the file; nothing unless all `length` bytes are there.
+  [[nodiscard]] std::optional<std::uint64_t> file_offset(PhysicalAddress address,
+                                                         std::uint64_t length) const;
+  [[nodiscard]] PhysicalAddress address_of(std::uint64_t file_offset) const;
+
   base::FileDescriptor file_;
   const std::uint8_t* map_ = nullptr;
   std::uint64_t size_ = 0;

@@ -27,6 +27,11 @@ class KernelSymbols {
   /// searched. Throws std::out_of_range.
   [[nodiscard]] std::uint64_t offset(const std::string& type, const std::string& member) const;
   [[nodiscard]] std::uint64_t size(const std::string& type) const;
+  /// Whether `struct type` exists and has `member`: kernels differ.
+  [[nodiscard]] bool has_member(const std::string& type, const std::string& member) const;
+  /// The value of `name` in `enum type` ("pageflags", "PG_slab"), or nothing.
+  [[nodiscard]] std::optional<std::uint64_t> enumerator(const std::string& type,
+                                                        const std::string& name) const;
 
  private:
   struct Tables;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What init does before the agent can serve.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/guest/descriptor.hh"
+
+namespace zcl::guest {
+
+/// Mounts proc, sysfs, devtmpfs, devpts, tmpfs and the trace and debug file systems.
+/// Appends what failed to `errors`, like all here.
+void mount_file_systems(std::vector<std::string>& errors);
+
+/// Keeps the agent alive and answering when the guest's memory is exhausted.
+void withstand_memory_exhaustion(std::vector<std::string>& errors);
+
+/// Brings the loopback interface up.
+void bring_loopback_up(std::vector<std::string>& errors);
+
+/// Loads the modules listed in kBootModulesFile (none where there is no such file).
+void load_boot_modules(std::vector<std::string>& errors);
+
+/// The virtio-serial port named kPortName, waiting for the kernel to find it. Throws RequestError.
+Descriptor open_port();
+
+/// Prints a line on the console (and in the kernel's log where there is no console).
+void print_on_console(const std::string& line);
+
+}  // namespace zcl::guest

@@ -82,7 +82,10 @@ class GuestProcess {
 /// refuses, DeadlinePassed when the (default, named) deadline passes.
 class AgentClient {
  public:
-  explicit AgentClient(std::shared_ptr<AgentConnection> connection);
+  /// `slots`: where each device of the machine is, by QEMU device id: "03.0" on the root bus,
+  /// "02.0/00.0" behind a bridge.
+  explicit AgentClient(std::shared_ptr<AgentConnection> connection,
+                       std::map<std::string, std::string> slots = {});
 
   void put_file(const std::string& path, base::ByteView content, unsigned mode = 0644);
   base::Bytes get_file(const std::string& path, std::size_t limit = 16U << 20);
@@ -98,6 +101,7 @@ class AgentClient {
   void unload_module(const std::string& name);
 
   ProgramResult run(const ProgramRequest& request);
+  /// Its standard input stays open after `request.input` (close_input()); no time limit holds.
   GuestProcess start(const ProgramRequest& request);
 
   /// Brings a network interface up; `address` such as "10.0.0.2/24", or empty for none.
@@ -107,6 +111,8 @@ class AgentClient {
   std::string interface_of(const std::string& nic);
   /// Removes and rescans a PCI device (`edu` has no migration state and needs it after a clone).
   void rescan_pci(const std::string& pci_address);
+  /// Answers as soon as it can.
+  void ping(const base::Deadline& deadline);
   /// Guest monotonic time, nanoseconds.
   std::uint64_t monotonic_ns();
   /// Sleeps in the guest for `ns` of guest time.
@@ -114,6 +120,7 @@ class AgentClient {
 
  private:
   std::shared_ptr<AgentConnection> connection_;
+  std::map<std::string, std::string> slots_;
 };
 
 }  // namespace zcl::vm

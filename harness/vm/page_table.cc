@@ -85,30 +85,36 @@ Translation nothing_restricted(VirtualAddress address) {
 }
 
 /// Depth-first over the tables of one address space.
-class UserPages {
+class Pages {
  public:
-  UserPages(const GuestMemory& memory, const std::function<void(const Translation&)>& visit)
-      : memory_(memory), visit_(visit) {}
+  Pages(const GuestMemory& memory, VirtualAddress first, VirtualAddress last,
+        const PageVisitor& visit)
+      : memory_(memory), first_(first), last_(last), visit_(visit) {}
 
-  void table(PhysicalAddress address, int level, unsigned entries, const Translation& above) {
+  /// `above`: what the tables above say; its virtual address is where this table's range begins.
+  void table(PhysicalAddress address, int level, const Translation& above) {
     if (!memory_.contains(address, 4096)) return;
     if (!visited_.emplace(level, address).second) return;
-    for (unsigned i = 0; i < entries && pages_ < kMostPages; ++i) {
-      entry(address + i * sizeof(std::uint64_t), level, i, above);
+    const std::uint64_t span = span_of(level);
+    for (unsigned i = 0; i < kEntries && pages_ < kMostPages; ++i) {
+      const VirtualAddress start = above.virtual_address + i * span;
+      // The last address of the entry: the first one past it may be zero.
+      if (start > last_ || start + (span - 1) < first_) continue;
+      entry(address + i * sizeof(std::uint64_t), level, start, above);
     }
   }
 
  private:
-  void entry(PhysicalAddress address, int level, unsigned index, const Translation& above) {
+  void entry(PhysicalAddress address, int level, VirtualAddress start, const Translation& above) {
     const std::uint64_t value = load_entry(memory_, address);
     const Kind kind = classify(value, level);
     if (kind == Kind::absent) return;
     Translation translation = above;
-    translation.virtual_address += index * span_of(level);
+    translation.virtual_address = start;
     translation.entries.push_back({level, address, value});
     restrict_by(translation, value);
     if (kind == Kind::table) {
-      table(value & kFrame, level - 1, kEntries, translation);
+      table(value & kFrame, level - 1, translation);
       return;
     }
     ++pages_;
@@ -117,10 +123,21 @@ class UserPages {
   }
 
   const GuestMemory& memory_;
-  const std::function<void(const Translation&)>& visit_;
+  VirtualAddress first_;
+  VirtualAddress last_;
+  const PageVisitor& visit_;
   std::set<std::pair<int, PhysicalAddress>> visited_;
   std::uint64_t pages_ = 0;
 };
+
+/// The address of the root's entry 0, such that adding spans gives the addresses of the half that
+/// `first` lies in. (Entries of the other half get addresses outside it.)
+VirtualAddress start_of_root(int levels, VirtualAddress first) {
+  const bool upper = (first >> 63) != 0;
+  if (!upper) return 0;
+  const unsigned bits = levels == 5 ? 57 : 48;
+  return ~VirtualAddress{0} << bits;
+}
 
 }  // namespace
 
@@ -147,11 +164,19 @@ std::optional<Translation> walk(const GuestMemory& memory, const AddressSpace& s
   return std::nullopt;  // level 1 entries are pages or absent
 }
 
+void for_each_page(const GuestMemory& memory, const AddressSpace& space, VirtualAddress first,
+                   VirtualAddress last, const PageVisitor& visit) {
+  if (!usable(memory, space) || first > last) return;
+  if (!canonical(first, space.levels) || !canonical(last, space.levels)) return;
+  Pages(memory, first, last, visit)
+      .table(space.root & kFrame, space.levels,
+             nothing_restricted(start_of_root(space.levels, first)));
+}
+
 void for_each_user_page(const GuestMemory& memory, const AddressSpace& space,
-                        const std::function<void(const Translation&)>& visit) {
-  if (!usable(memory, space)) return;
-  UserPages(memory, visit)
-      .table(space.root & kFrame, space.levels, kEntries / 2, nothing_restricted(0));
+                        const PageVisitor& visit) {
+  const VirtualAddress last = (1ULL << (space.levels == 5 ? 56 : 47)) - 1;
+  for_each_page(memory, space, 0, last, visit);
 }
 
 }  // namespace zcl::vm

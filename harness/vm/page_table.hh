@@ -44,9 +44,16 @@ struct AddressSpace {
 std::optional<Translation> walk(const GuestMemory& memory, const AddressSpace& space,
                                 VirtualAddress address);
 
+using PageVisitor = std::function<void(const Translation&)>;
+
 /// Calls `visit` for every mapped page of the lower (user) half. Bounded: a table that contains
 /// itself is visited once per level at most.
 void for_each_user_page(const GuestMemory& memory, const AddressSpace& space,
-                        const std::function<void(const Translation&)>& visit);
+                        const PageVisitor& visit);
+
+/// The same for the pages that lie in [first, last], two addresses of one half. A large page that
+/// reaches out of the range is visited whole.
+void for_each_page(const GuestMemory& memory, const AddressSpace& space, VirtualAddress first,
+                   VirtualAddress last, const PageVisitor& visit);
 
 }  // namespace zcl::vm

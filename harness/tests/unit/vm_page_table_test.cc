@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -151,6 +152,32 @@ TEST_P(PageTable, LeavesTheKernelsHalfOut) {
   const auto root = static_cast<PhysicalAddress>(levels) * 0x10000;
   ram_.store(root + 8 * 511, ram_.memory().load<std::uint64_t>(entry_at(levels)));
   EXPECT_EQ(all_of(space).size(), 1U);
+}
+
+TEST_P(PageTable, VisitsARangeOfEitherHalf) {
+  const int levels = GetParam();
+  const AddressSpace space = chain(levels, 1, 0x123000 | kTable);
+  const auto root = static_cast<PhysicalAddress>(levels) * 0x10000;
+  const VirtualAddress upper = kAddress | (~0ULL << (levels == 5 ? 56 : 47));
+  ram_.store(root + 8 * index_of(upper, levels),
+             ram_.memory().load<std::uint64_t>(entry_at(levels)));
+  std::vector<VirtualAddress> found;
+  const auto visit = [&](const Translation& page) { found.push_back(page.virtual_address); };
+  const VirtualAddress page = upper & ~0xfffULL;
+  for_each_page(ram_.memory(), space, page, page + 0xfff, visit);
+  EXPECT_THAT(found, ::testing::ElementsAre(page));
+  found.clear();
+  for_each_page(ram_.memory(), space, 1ULL << 63 | ~0ULL << 47, ~0ULL, visit);
+  EXPECT_EQ(found.size(), levels == 5 ? 0U : 1U);
+  found.clear();
+  for_each_page(ram_.memory(), space, ~0ULL << (levels == 5 ? 56 : 47), ~0ULL, visit);
+  EXPECT_THAT(found, ::testing::ElementsAre(page));
+  found.clear();
+  for_each_page(ram_.memory(), space, page + 0x1000, page + 0xffff, visit);
+  for_each_page(ram_.memory(), space, page - 0x1000, page - 1, visit);
+  for_each_page(ram_.memory(), space, page + 1, page, visit);
+  for_each_page(ram_.memory(), space, 0, 1ULL << 62, visit);
+  EXPECT_TRUE(found.empty());
 }
 
 TEST_P(PageTable, SurvivesRandomGarbage) {

@@ -157,6 +157,22 @@ std::optional<VirtualAddress> KernelSymbols::find(const std::string& symbol) con
   return found->second;
 }
 
+std::optional<KernelSymbols::Nearest> KernelSymbols::nearest(VirtualAddress address) const {
+  // Per-CPU symbols are small numbers, not addresses.
+  constexpr VirtualAddress kUpperHalf = 1ULL << 63;
+  const std::pair<const std::string, VirtualAddress>* best = nullptr;
+  for (const auto& symbol : tables_->addresses) {
+    if (symbol.second > address || symbol.second < kUpperHalf) continue;
+    // Of several names of one address always the same, whatever order the table has.
+    if (best == nullptr || symbol.second > best->second ||
+        (symbol.second == best->second && symbol.first < best->first)) {
+      best = &symbol;
+    }
+  }
+  if (best == nullptr) return std::nullopt;
+  return Nearest{best->first, address - best->second};
+}
+
 std::uint64_t KernelSymbols::offset(const std::string& type, const std::string& member) const {
   const auto bits = tables_->bit_offset(tables_->compound(type), member, 0);
   if (!bits) throw std::out_of_range("the guest kernel's struct " + type + " has no " + member);

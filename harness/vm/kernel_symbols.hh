@@ -23,6 +23,13 @@ class KernelSymbols {
   /// Throws std::out_of_range naming the symbol.
   [[nodiscard]] VirtualAddress address(const std::string& symbol) const;
   [[nodiscard]] std::optional<VirtualAddress> find(const std::string& symbol) const;
+  /// The symbol at or below `address` and how far it is, among the kernel's own symbols; nothing
+  /// where the address lies below all of them.
+  struct Nearest {
+    std::string symbol;
+    std::uint64_t distance = 0;
+  };
+  [[nodiscard]] std::optional<Nearest> nearest(VirtualAddress address) const;
   /// Offset in bytes of `member` ("mm", "se.on_rq") in `struct type`. Anonymous members are
   /// searched. Throws std::out_of_range.
   [[nodiscard]] std::uint64_t offset(const std::string& type, const std::string& member) const;

@@ -241,6 +241,32 @@ base::ByteView Payload::mark(Mark mark) const {
   return base::ByteView(bytes_).subspan(mark_offset(mark), kMarkBytes);
 }
 
+std::string to_string(PlaceKind kind) {
+  switch (kind) {
+    case PlaceKind::unknown:
+      return "unknown";
+    case PlaceKind::nic_buffer:
+      return "nic_buffer";
+    case PlaceKind::packet:
+      return "packet";
+    case PlaceKind::kernel:
+      return "kernel";
+    case PlaceKind::slab:
+      return "slab";
+    case PlaceKind::page_cache:
+      return "page_cache";
+    case PlaceKind::user:
+      return "user";
+    case PlaceKind::shared:
+      return "shared";
+    case PlaceKind::reserved:
+      return "reserved";
+    case PlaceKind::free:
+      return "free";
+  }
+  return "unknown";
+}
+
 std::size_t Census::copies() const {
   // Counted over windows of a mark's length, not single bytes: a byte beside a piece matches by
   // chance once in 256 times, sixteen of them never.

@@ -49,6 +49,21 @@ class Payload {
   std::vector<std::size_t> mark_offsets_;
 };
 
+/// What sort of memory a place is in (naming.hh); for the picture and for the reader.
+enum class PlaceKind {
+  unknown,
+  nic_buffer,  ///< a buffer that a NIC's descriptor points at
+  packet,      ///< packet data of the kernel's network code
+  kernel,
+  slab,
+  page_cache,
+  user,    ///< memory of a process
+  shared,  ///< kernel or device memory that a process maps
+  reserved,
+  free,  ///< freed: a stale copy
+};
+std::string to_string(PlaceKind kind);
+
 /// One place where payload bytes stand, in one piece of physical memory.
 struct Place {
   vm::PhysicalAddress address = 0;  ///< of the payload's first byte, as the found mark implies
@@ -57,6 +72,7 @@ struct Place {
   bool tail = false;
   /// The whole payload stands here in one piece.
   bool complete = false;
+  PlaceKind kind = PlaceKind::unknown;
   std::string name;  ///< who owns the page (naming.hh); empty until named
 
   /// The payload's bytes [begin, end) stand here. A copy over two pages that are not neighbours is

@@ -34,6 +34,11 @@ TEST(KernelSymbols, FindsAddresses) {
   EXPECT_EQ(symbols.address("e1000_clean"), 0xffffffffc0201000U);
   EXPECT_EQ(symbols.address("duplicate"), 0xffffffff81000000U);
   EXPECT_FALSE(symbols.find("init_tas"));
+  EXPECT_EQ(symbols.nearest(0xffffffff81000050)->symbol, "duplicate");
+  EXPECT_EQ(symbols.nearest(0xffffffff82a15941)->symbol, "init_task");
+  EXPECT_EQ(symbols.nearest(0xffffffff82a15941)->distance, 1U);
+  EXPECT_FALSE(symbols.nearest(0xffffffff80ffffff));
+  EXPECT_FALSE(symbols.nearest(0x1000));
   try {
     (void)symbols.address("no_such_thing");
     FAIL();

@@ -24,6 +24,15 @@ say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 ninja = $(if $(filter 1,$(V)),ninja -v,$(Q)NINJA_STATUS='  BUILD   [%f/%t] ' ninja $(if $(MAKE_TERMOUT),,--quiet))
 jobs := $(shell nproc)
 
+# A wrong call is told before anything is set up or built.
+ifneq ($(filter run,$(MAKECMDGOALS)),)
+$(if $(LAB),,$(error usage: make run LAB=01   (build/zcl list names the labs)))
+endif
+ifneq ($(filter grade,$(MAKECMDGOALS)),)
+$(if $(and $(LAB),$(SUBMISSION)),,$(error usage: make grade LAB=01 SUBMISSION=DIR))
+endif
+$(if $(filter quick full,$(PROFILE)),,$(error PROFILE is quick or full, not '$(PROFILE)'))
+
 ##@ For everyone
 .PHONY: report check run grade docs help
 report: zcl ## run every lab; writes out/report.json and out/report.html, prints a table
@@ -33,11 +42,9 @@ check: tests sanitized ## pass all tests; the runner's counts are the last lines
 	$(Q)cd build && ctest -j $(jobs) -LE '^(unit|soak)$$' --output-on-failure --no-label-summary --no-tests=error
 
 run: zcl ## measure one lab: make run LAB=01 (or LAB=01/EXPERIMENT)
-	$(if $(LAB),,$(call usage,make run LAB=01))
 	$(Q)build/zcl run $(LAB) $(ARGS)
 
 grade: zcl ## grade a directory: make grade LAB=01 SUBMISSION=DIR
-	$(if $(and $(LAB),$(SUBMISSION)),,$(call usage,make grade LAB=01 SUBMISSION=DIR))
 	$(Q)build/zcl grade --lab '$(LAB)' --submission '$(SUBMISSION)' $(ARGS)
 
 docs: setup ## build the documentation: out/docs/index.html
@@ -86,7 +93,3 @@ build/sanitize/build.ninja: | setup
 	$(Q)mkdir -p build/sanitize
 	$(Q)cmake -S . -B build/sanitize -G Ninja -DZCL_SANITIZE=ON \
 	  $(if $(filter 1,$(V)),,> build/sanitize/configure.log || { cat build/sanitize/configure.log; exit 1; })
-
-define usage
-@echo 'usage: $(1)   (build/zcl list names the labs)' >&2; exit 2
-endef

@@ -55,6 +55,7 @@ void serve_as_init() {
   ::setenv("HOME", "/", 1);
   load_boot_modules(errors);
   bring_loopback_up(errors);
+  enable_task_dumps(errors);
   withstand_memory_exhaustion(errors);
   for (const auto& error : errors) print_on_console("zcl-agent: " + error);
   Agent agent(open_port(), errors, false);

@@ -73,6 +73,14 @@ void mount_file_systems(std::vector<std::string>& errors) {
   }
 }
 
+void enable_task_dumps(std::vector<std::string>& errors) {
+  try {
+    write_text("/proc/sys/kernel/sysrq", "1");
+  } catch (const RequestError& error) {
+    errors.emplace_back(error.what());
+  }
+}
+
 void withstand_memory_exhaustion(std::vector<std::string>& errors) {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -13,6 +13,9 @@ namespace zcl::guest {
 /// Appends what failed to `errors`, like all here.
 void mount_file_systems(std::vector<std::string>& errors);
 
+/// Lets the host ask the kernel for its tasks' stacks over the serial line (magic SysRq).
+void enable_task_dumps(std::vector<std::string>& errors);
+
 /// Keeps the agent alive and answering when the guest's memory is exhausted.
 void withstand_memory_exhaustion(std::vector<std::string>& errors);
 

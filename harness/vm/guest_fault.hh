@@ -29,9 +29,11 @@ enum class FaultKind {
 struct TraceFrame {
   std::string function;
   std::uint64_t offset = 0;  ///< into the function, bytes
+  std::uint64_t size = 0;    ///< of the function, bytes (with what pads it)
   std::string module;        ///< empty: the kernel itself
   std::string location;      ///< "file.c:42" once resolved (call_trace.hh), else empty
   bool reliable = true;      ///< false where the kernel printed "?"
+  bool caller = true;        ///< `offset` is a return address, not the faulting instruction
 };
 
 struct FaultReport {

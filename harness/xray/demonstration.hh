@@ -49,7 +49,7 @@ struct XrayResult {
   bool init_on_free = false;
   Census census;
   std::vector<EvidenceChain> chains;
-  std::uint64_t memory_bytes = 0;
+  std::string figure;  ///< SVG document
 };
 
 /// Starts the machine, sends the frame, waits until the receiver has it, stops the machine, takes

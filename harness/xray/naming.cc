@@ -2,11 +2,10 @@
 #include "harness/xray/naming.hh"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <map>
 
 #include "harness/xray/page_frame.hh"
+#include "harness/xray/text.hh"
 
 namespace zcl::xray {
 namespace {
@@ -21,12 +20,6 @@ constexpr std::uint64_t kVmallocSize5 = 12800ULL << 40;
 constexpr std::size_t kModuleNameLength = 56;
 /// Mappings of one place that its name lists.
 constexpr std::size_t kMappingsNamed = 2;
-
-std::string hexadecimal(std::uint64_t value) {
-  std::array<char, 24> text{};
-  std::snprintf(text.data(), text.size(), "0x%llx", static_cast<unsigned long long>(value));
-  return text.data();
-}
 
 /// Names the places of one census.
 class Namer {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "harness/base/process.hh"
@@ -19,6 +20,9 @@ using CommandRunner = std::function<base::CommandResult(const base::Command&)>;
 struct BuiltLab {
   Lab lab;
   std::filesystem::path tree;  ///< staged: labs/common beside labs/NN_name
+  std::string log;             ///< what make and the compiler printed; empty: nothing to rebuild
+  /// The path of one of lab.modules or lab.programs. Throws EnvironmentError where the build did
+  /// not make it.
   [[nodiscard]] std::filesystem::path artefact(const std::string& relative) const;
 };
 
@@ -29,7 +33,9 @@ class BuildFailed : public std::runtime_error {
 };
 
 /// Copies labs/common and the lab's folder to `to` (files that did not change keep their times, so
-/// make rebuilds what changed). With `overlay`, the lab's student_files come from that directory.
+/// make rebuilds what changed). Products of a build in the source tree, host/ and mutants/ stay
+/// behind. With `overlay`, the lab's student_files come from that directory; UsageError where one
+/// of them is missing there or is not a regular file.
 void stage(const Lab& lab, const std::filesystem::path& to,
            const std::optional<std::filesystem::path>& overlay = {});
 

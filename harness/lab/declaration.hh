@@ -40,7 +40,18 @@ struct Experiment {
   std::string claim;                 ///< the article's statement, in our words
   std::string machine;               ///< key of Lab::machines
   bool quick = true;                 ///< part of the quick profile
+  std::chrono::seconds time_limit{300};
   nlohmann::json parameters = nlohmann::json::object();
+};
+
+/// What `zcl shell` starts.
+struct Shell {
+  struct Module {
+    std::string name;  ///< without ".ko"
+    std::string parameters;
+  };
+  std::string machine;  ///< key of Lab::machines
+  std::vector<Module> load;
 };
 
 struct Lab {
@@ -55,12 +66,13 @@ struct Lab {
   std::vector<Step> steps;
   std::vector<Check> checks;
   std::vector<Experiment> experiments;
+  Shell shell;  ///< defaults: the first machine by name, every module of the lab itself
 };
 
 /// Reads and validates a lab.json (comments allowed). Throws UsageError: "file:line: what was
 /// expected".
 Lab load_lab(const std::filesystem::path& lab_json);
-/// All labs of the source tree, by number.
+/// All labs of the source tree (every labs/NN_name/ with a lab.json), by number.
 std::vector<Lab> load_all_labs();
 /// `name`: "01" or "01_proc_addr". Throws UsageError that lists what there is.
 Lab find_lab(const std::string& name);

@@ -32,7 +32,8 @@ struct RunOptions {
   std::optional<vm::Mode> mode;  ///< overrides the lab's declaration
   vm::Accel accel = vm::Accel::automatic;
   std::string kernel = "6.1";
-  unsigned repeat = 1;
+  unsigned repeat = 1;  ///< runs of each experiment and check, with seeds seed, seed + 1, …
+  unsigned jobs = 2;    ///< machines at once; what measures time runs alone in any case
 };
 
 /// The student's work does not do what the check asks. The message says what was observed.
@@ -44,16 +45,19 @@ class CheckFailed : public std::runtime_error {
 /// Common to experiments and checks.
 class Context {
  public:
+  /// `purpose` names this context's stream of random values.
   Context(const BuiltLab& built, const RunOptions& options, const std::string& purpose);
 
   [[nodiscard]] const BuiltLab& built() const { return built_; }
   [[nodiscard]] const RunOptions& options() const { return options_; }
   base::RandomStream& random() { return random_; }
 
-  /// The declared machine `name` as a fresh clone; `adjust` may change its spec first.
+  /// The declared machine `name` as a fresh clone; `adjust` may change its spec first. Mode,
+  /// accelerator and kernel come from the options; a machine run in count mode has one processor.
   vm::Machine start(const std::string& name,
                     const std::function<void(vm::MachineSpec&)>& adjust = {});
-  /// Puts the built module `module` (e.g. "nf_addr") into the guest and loads it.
+  /// Puts the built module `module` (e.g. "nf_addr") into the guest and loads it. GuestError
+  /// carries the errno of a module that refuses.
   void load(vm::Machine& machine, const std::string& module, const std::string& parameters = {});
   /// Puts the built program into the guest (once per machine) and returns its path there.
   std::string install(vm::Machine& machine, const std::string& program);
@@ -64,6 +68,9 @@ class Context {
   const BuiltLab& built_;
   const RunOptions& options_;
   base::RandomStream random_;
+
+ protected:
+  vm::Mode mode_;  ///< of the machine started last; the declared one before that
 };
 
 class ExperimentContext : public Context {
@@ -71,20 +78,27 @@ class ExperimentContext : public Context {
   ExperimentContext(const BuiltLab& built, const Experiment& experiment, const RunOptions& options);
 
   [[nodiscard]] const Experiment& experiment() const { return experiment_; }
-  /// Records a figure; `name` must be in report::metric_names(). Throws std::logic_error else.
+  /// Records a figure; `name` must be in report::metric_names(), `value` finite. Throws
+  /// std::logic_error else.
   void metric(const std::string& name, double value,
               const std::map<std::string, std::string>& labels = {});
+  /// The same with the observations behind it and a 95 % interval.
+  void metric(const std::string& name, double value,
+              const std::map<std::string, std::string>& labels, std::vector<double> samples,
+              std::optional<std::pair<double, double>> interval = {});
   void series(report::Series series);
   void figure(std::string svg);
   void transcript(std::string text);
   /// The article's claim, judged by what was measured in this run. Must be called exactly once.
   void verdict(report::ClaimVerdict verdict, const std::string& because);
 
+  /// Throws std::logic_error when no verdict was given.
   report::ExperimentResult take_result();
 
  private:
   const Experiment& experiment_;
   report::ExperimentResult result_;
+  bool judged_ = false;
 };
 
 class CheckContext : public Context {
@@ -121,7 +135,7 @@ struct Procedures {
   std::map<std::string, CheckFunction> checks;
 };
 
-/// Throws std::out_of_range.
+/// Throws EnvironmentError where this program was built without the lab's host side.
 const Procedures& procedures_of(const std::string& lab_id);
 
 }  // namespace zcl::lab

@@ -84,6 +84,8 @@ struct MetricName {
   const char* meaning;
 };
 const std::vector<MetricName>& metric_names();
+/// Null where the vocabulary has no such name.
+const MetricName* find_metric_name(const std::string& name);
 
 std::string to_string(CheckStatus status);
 std::string to_string(ClaimVerdict verdict);

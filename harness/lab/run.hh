@@ -39,4 +39,7 @@ std::vector<report::CheckResult> run_checks(const BuiltLab& built, const RunOpti
 /// Kernel, QEMU, accelerator, CPU, versions, source revision: Report::environment.
 std::map<std::string, std::string> describe_environment(const RunOptions& options);
 
+/// For `zcl --version`: the source revision.
+std::string program_version();
+
 }  // namespace zcl::lab

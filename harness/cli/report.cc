@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// zcl report: every lab, measured and written down.
+#include "harness/base/file_descriptor.hh"
+#include "harness/base/paths.hh"
+#include "harness/cli/session_output.hh"
+
+namespace zcl::cli {
+
+namespace {
+
+struct Options {
+  lab::RunOptions run;
+  JsonOutput json;
+};
+
+ExitStatus write_report(const Options& options) {
+  const auto result = lab::run_session(lab::select_targets({}, options.run.profile), options.run);
+  const auto json = valid_json(result.report);
+  const auto json_path = (base::out_root() / "report.json").string();
+  JsonOutput{json_path}.write(json);
+  options.json.write(json);
+  if (!options.json.only_output()) {
+    print(report::to_table(result.report, terminal_style()) + "Written: " + json_path + "\n");
+  }
+  return finish(result);
+}
+
+}  // namespace
+
+void add_report(CLI::App& zcl, Action& action) {
+  auto options = std::make_shared<Options>();
+  auto* command = zcl.add_subcommand(
+      "report", "Run every lab; write out/report.json and out/report.html, print a table");
+  add_profile_option(*command, options->run);
+  add_run_options(*command, options->run);
+  add_json_option(*command, options->json);
+  command->callback([&action, options] { action = [options] { return write_report(*options); }; });
+}
+
+}  // namespace zcl::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -34,6 +35,9 @@ struct MachineOptions {
   std::size_t console_limit = 4U << 20;  ///< bytes; beyond: FaultKind::log_flood
   /// Kinds that end the experiment. A warning is reported by check_console() in any case.
   bool stop_at_warning = false;
+  /// Of the guest's random numbers. In count mode all of them derive from it; in speed mode the
+  /// host's entropy is added.
+  std::uint64_t seed = 1;
 };
 
 /// Registers of one vCPU that the walk needs.
@@ -93,6 +97,9 @@ class Machine {
   /// What "the kernel logs nothing alarming" means: empty when the console has no WARNING, BUG,
   /// Oops, lockdep report or new taint since the clone started; else the first report.
   [[nodiscard]] std::optional<FaultReport> alarming() const;
+  /// An object file (a built .ko) whose debug information names source lines in the traces of
+  /// `module`.
+  void know_module(const std::string& module, const std::filesystem::path& object);
   /// Throws GuestFault if the machine has failed.
   void check_alive();
   /// Waits until the machine fails, or the deadline passes (then classified: hang, lockup…).

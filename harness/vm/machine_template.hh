@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The template that a machine is a clone of. Private to vm/.
+#pragma once
+
+#include <memory>
+
+#include "harness/vm/machine.hh"
+#include "harness/vm/qemu_command.hh"
+#include "harness/vm/template_store.hh"
+
+namespace zcl::vm {
+
+/// The template for `spec`, booted where there is none. Throws EnvironmentError, GuestFault.
+std::shared_ptr<Template> booted_template(const MachineSpec& spec, const MachineOptions& options,
+                                          const Accelerator& accelerator);
+
+/// What `spec` runs on here. Throws EnvironmentError where it asks for KVM and there is none.
+Accelerator choose_accelerator(const MachineSpec& spec);
+
+}  // namespace zcl::vm

@@ -28,7 +28,6 @@
 namespace zcl::wire {
 namespace {
 
-using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kFrames = 20000;  ///< of one iteration
@@ -40,7 +39,7 @@ constexpr std::uint64_t kHubWindow = 128;
 
 /// Sends kFrames frames, a batch at a time, through `in` and takes them from `out`; seconds.
 double pump(Link& in, Link& out, const std::vector<Frame>& batch, std::uint64_t window) {
-  const base::Deadline deadline("frames of a benchmark", 120s);
+  const base::Deadline deadline("frames of a benchmark", std::chrono::seconds(120));
   const auto start = Clock::now();
   std::uint64_t sent = 0;
   std::uint64_t received = 0;

@@ -28,8 +28,7 @@ Selection& selection_of(std::vector<Selection>& selections, Lab lab) {
   for (auto& selection : selections) {
     if (selection.lab.id == lab.id) return selection;
   }
-  selections.push_back({.lab = std::move(lab), .experiments = {}, .checks = {}});
-  return selections.back();
+  return selections.emplace_back(Selection{.lab = std::move(lab), .experiments = {}, .checks = {}});
 }
 
 void add_experiment(Selection& selection, const Experiment& experiment) {

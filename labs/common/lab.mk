@@ -30,7 +30,8 @@ module_files := $(MODULES:%=kernel/%.ko) $(SHARED_MODULES:%=kernel/%.ko)
 program_files := $(PROGRAMS:%=user/%)
 user_headers := $(wildcard user/*.hh include/*.h $(COMMON)/user/*.hh)
 
-CXXFLAGS ?= -O2 -g
+CXXFLAGS ?= -O2
+LDFLAGS ?= -s
 lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
   $(if $(WERROR),-Werror) -I$(COMMON)/user -Iinclude
 
@@ -59,7 +60,7 @@ programs: $(program_files) ## build the user programs
 
 user/%: user/%.cc $(user_headers)
 	@echo "  CXX     $@"
-	$(Q)$(CXX) $(CXXFLAGS) $(lab_cxxflags) -o $@ $<
+	$(Q)$(CXX) $(CXXFLAGS) $(lab_cxxflags) $(LDFLAGS) -o $@ $<
 
 load: modules ## load the modules into the running kernel (PARAMS="name=value ...")
 	$(Q)$(foreach m,$(SHARED_MODULES),$(SUDO) insmod kernel/$(m).ko &&) true

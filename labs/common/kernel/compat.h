@@ -8,9 +8,14 @@
 
 #include <linux/device.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/version.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#include <linux/hex.h>				/* before: in kernel.h */
+#endif
 
 /* The highest order that the page allocator serves: 10 on x86-64, a block of 4 MiB. */
 #ifndef MAX_PAGE_ORDER				/* before 6.8 */

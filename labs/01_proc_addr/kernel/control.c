@@ -9,7 +9,7 @@
  *	lookup COUNT SEED	look COUNT offsets up
  *	string TEXT		write TEXT as one record
  *	fill SEED FIRST COUNT	write the records FIRST ... FIRST + COUNT - 1 of SEED (nf_record.h)
- *	long LENGTH		write a record of LENGTH bytes
+ *	long LENGTH COUNT	write COUNT records of LENGTH bytes
  *	take COUNT		read COUNT records as the reader would: advance tail
  *	run SEED		write records for ever, until a signal comes
  *	order plain|release	run store_order.c, until a signal comes
@@ -114,17 +114,19 @@ static int command_fill(struct nf_device *device, const char *arguments)
 
 static int command_long(struct nf_device *device, const char *arguments)
 {
+	unsigned int count;
 	size_t length;
 	u8 *record;
-	int err;
+	int err = 0;
 
-	if (sscanf(arguments, "%zu", &length) != 1 || length > PAGE_SIZE)
+	if (sscanf(arguments, "%zu %u", &length, &count) != 2 || length > PAGE_SIZE)
 		return -EINVAL;
 	record = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	if (!record)
 		return -ENOMEM;
 	memset(record, 0xee, PAGE_SIZE);
-	err = nf_device_write(device, record, length);
+	while (count-- && !fatal_signal_pending(current))
+		err = nf_device_write(device, record, length);
 	kfree(record);
 	return err;
 }

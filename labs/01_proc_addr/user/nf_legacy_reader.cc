@@ -2,7 +2,7 @@
 // The article's reader for the article's ring (rows A3, A4, A7): nine characters of an address, a
 // mapping of /dev/mem, and a copy of each record before it is printed.
 //
-//   nf_legacy_reader [hold]
+//   nf_legacy_reader [quiet] [hold]
 //
 // What was changed: the nine characters get a terminator (nf_atol shows what happens without), and
 // a length that cannot be true is printed but not followed.
@@ -25,7 +25,7 @@ std::uint64_t read_address() {
   return static_cast<std::uint64_t>(std::atol(text));
 }
 
-int read_ring(bool hold) {
+int read_ring(bool quiet, bool hold) {
   const FileDescriptor memory = open_file("/dev/mem", O_RDWR | O_SYNC);
   const Mapping ring(memory, read_address(), 512 * 4096);
   auto* header = reinterpret_cast<nf_legacy_header*>(ring.data());
@@ -43,7 +43,8 @@ int read_ring(bool hold) {
       std::printf("%llu:[size = %u, more than a slot]\n", number, length);
     } else {
       std::memcpy(copy.data(), slot->data, length);
-      print_record(number, {copy.data(), length});
+      const std::span<const std::byte> record(copy.data(), length);
+      quiet ? look_at(record) : print_record(number, record);
     }
     slot->length = 0;
     slot_number = slot_number % NF_LEGACY_DATA_SLOTS + 1;
@@ -57,6 +58,7 @@ int read_ring(bool hold) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool hold = argc > 1 && std::strcmp(argv[1], "hold") == 0;
-  return run_program("nf_legacy_reader", [&] { return read_ring(hold); });
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const auto asked = [&](const char* word) { return std::ranges::count(words, word) != 0; };
+  return run_program("nf_legacy_reader", [&] { return read_ring(asked("quiet"), asked("hold")); });
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Prints the records of the corrected ring, read where the kernel wrote them.
 //
-//   nf_reader [COUNT] [hold]
+//   nf_reader [COUNT] [quiet] [hold]
 //
-// Without COUNT: all there is. With it: waits for so many. hold: stay mapped until standard input
-// ends. Needs root and, on a kernel with STRICT_DEVMEM, the module devmem_gate.
+// Without COUNT: all there is. With it: waits for so many. quiet: look at every byte, print none.
+// hold: stay mapped until standard input ends. Needs root and, on a kernel with STRICT_DEVMEM, the
+// module devmem_gate.
 #include <sys/mman.h>
 
 #include <cstring>
@@ -23,38 +24,64 @@ void wait_a_little() {
   ::nanosleep(&pause, nullptr);
 }
 
-int read_ring(unsigned long long wanted, bool hold) {
+struct Options {
+  unsigned long long wanted = 0;  ///< 0: all there is
+  bool quiet = false;
+  bool hold = false;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "quiet") == 0) {
+      options.quiet = true;
+    } else if (std::strcmp(argv[i], "hold") == 0) {
+      options.hold = true;
+    } else {
+      options.wanted = std::strtoull(argv[i], nullptr, 10);
+    }
+  }
+  return options;
+}
+
+void show(const Record& record, bool quiet) {
+  const unsigned long long number = record.number + 1;
+  if (record.damaged) {
+    std::printf("%llu:damaged\n", number);
+  } else if (quiet) {
+    look_at(record.data);
+  } else {
+    print_record(number, record.data);
+  }
+}
+
+int read_ring(const Options& options) {
   const BufferMap buffer(read_block_addresses("/proc/nf_addr"));
   RingReader reader({buffer.data(), buffer.size()});
-  unsigned long long taken = 0;
-  if (wanted != 0) {
+  if (options.wanted != 0) {
     std::puts("ready");
     std::fflush(stdout);
   }
-  while (wanted == 0 || taken < wanted) {
+  unsigned long long taken = 0;
+  while (options.wanted == 0 || taken < options.wanted) {
     const std::optional<Record> record = reader.next();
-    if (!record) {
-      if (wanted == 0) break;
-      wait_a_little();
-      continue;
-    }
-    if (record->damaged) {
-      std::printf("%llu:damaged\n", static_cast<unsigned long long>(record->number + 1));
+    if (record) {
+      show(*record, options.quiet);
+      reader.release();
+      ++taken;
+    } else if (options.wanted == 0) {
+      break;
     } else {
-      print_record(record->number + 1, record->data);
+      wait_a_little();
     }
-    reader.release();
-    ++taken;
   }
   std::puts("no more data");
-  if (hold) hold_until_end_of_input();
+  if (options.hold) hold_until_end_of_input();
   return EXIT_SUCCESS;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool hold = argc > 1 && std::strcmp(argv[argc - 1], "hold") == 0;
-  const unsigned long long wanted = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
-  return run_program("nf_reader", [&] { return read_ring(wanted, hold); });
+  return run_program("nf_reader", [&] { return read_ring(parse(argc, argv)); });
 }

@@ -21,6 +21,13 @@ inline void print_record(unsigned long long number, std::span<const std::byte> d
   std::printf("[size = %zu]\n", data.size());
 }
 
+/// Loads every byte and keeps none.
+inline void look_at(std::span<const std::byte> data) {
+  unsigned sum = 0;
+  for (const std::byte byte : data) sum += static_cast<unsigned>(byte);
+  [[maybe_unused]] volatile unsigned seen = sum;
+}
+
 /// Stays, with everything that is mapped, until standard input ends.
 inline void hold_until_end_of_input() {
   std::fflush(stdout);

@@ -234,8 +234,9 @@ void check_find(lab::CheckContext& context) {
   }
   std::vector<Stamp> beyond;
   const std::uint64_t end = count * kBlockBytes;
-  for (const std::uint64_t offset :
-       {end, end + kBlockBytes, 1ULL << 40, (1ULL << 44) + kMarkBytes, 1ULL << 63}) {
+  const std::vector<std::uint64_t> outside{end, end + kBlockBytes, 1ULL << 40,
+                                           (1ULL << 44) + kMarkBytes, 1ULL << 63};
+  for (const std::uint64_t offset : outside) {
     beyond.push_back(fresh_stamp(context.random()));
     const int error =
         refusal(machine, "mark " + std::to_string(offset) + " " + to_hex(beyond.back()));

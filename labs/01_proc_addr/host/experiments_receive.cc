@@ -150,8 +150,6 @@ void tap(lab::ExperimentContext& context) {
   const auto count = context.experiment().parameters.at("frames").get<std::uint64_t>();
   constexpr std::uint64_t kRingBytes = 4096ULL << 6;
   std::map<std::string, std::uint64_t> matching;
-  double syscalls = 0;
-  double interrupts = 0;
   for (const std::string variant : {"corrected", "article"}) {
     Receiver receiver = make_receiver(context, "default");
     vm::Machine& machine = receiver.machine;
@@ -162,7 +160,6 @@ void tap(lab::ExperimentContext& context) {
     machine.pause();
     const RingView ring(machine.memory(), id, kRingBytes);
     machine.resume();
-    const auto before = machine.instructions();
     const auto raised_before = nic_interrupts(machine, receiver.interface);
     std::vector<wire::Frame> frames;
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -171,8 +168,8 @@ void tap(lab::ExperimentContext& context) {
     }
     wait_until(machine, "all frames are in the ring",
                [&](const vm::GuestMemory&) { return ring.header().head >= count; });
-    interrupts = static_cast<double>(nic_interrupts(machine, receiver.interface) - raised_before);
-    syscalls = static_cast<double>((machine.instructions() - before).system_calls);
+    const auto interrupts =
+        static_cast<double>(nic_interrupts(machine, receiver.interface) - raised_before);
     const std::size_t missing = variant == "article" ? kEthernetHeader : 0;
     const Paused still(machine);
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -21,11 +21,17 @@ using Stamp = std::array<std::uint8_t, 16>;
 Stamp fresh_stamp(base::RandomStream& random);
 std::string to_hex(base::ByteView bytes);
 
-/// Holds a machine still for as long as it lives.
+/// Holds a machine still for as long as it lives. A machine that failed meanwhile is noticed by the
+/// next operation on it.
 class Paused {
  public:
   explicit Paused(vm::Machine& machine) : machine_(machine) { machine_.pause(); }
-  ~Paused() noexcept(false) { machine_.resume(); }
+  ~Paused() {
+    try {
+      machine_.resume();
+    } catch (const std::exception&) {  // see above
+    }
+  }
   Paused(const Paused&) = delete;
   Paused& operator=(const Paused&) = delete;
 

@@ -40,7 +40,7 @@ lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversio
 kbuild = $(Q)$(MAKE) -C $(KDIR) M=$(1) ZCL_COMMON=$(COMMON) W=$(W) V=$(V) C=$(C) \
   CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(WERROR),KCFLAGS=-Werror) --no-print-directory $(2)
 
-.PHONY: all modules shared_modules programs load unload clean help
+.PHONY: all modules shared_modules programs load unload clean check shell help
 
 all: modules programs ## build modules and programs
 
@@ -61,6 +61,17 @@ programs: $(program_files) ## build the user programs
 user/%: user/%.cc $(user_headers)
 	@echo "  CXX     $@"
 	$(Q)$(CXX) $(CXXFLAGS) $(lab_cxxflags) $(LDFLAGS) -o $@ $<
+
+# In a hand-out $(COMMON)/zcl.mk says which lab this is and where the grader is.
+-include $(COMMON)/zcl.mk
+LAB ?= $(notdir $(CURDIR))
+ZCL ?= $(abspath $(COMMON)/../../build/zcl)
+
+check: ## grade what is here, each check on a fresh machine (your own sources: no sandbox)
+	$(Q)$(ZCL) grade --lab $(LAB) --submission . --no-sandbox
+
+shell: ## a shell in the lab's machine, with the modules of this folder
+	$(Q)$(ZCL) shell $(LAB) --submission .
 
 load: modules ## load the modules into the running kernel (PARAMS="name=value ...")
 	$(Q)$(foreach m,$(SHARED_MODULES),$(SUDO) insmod kernel/$(m).ko &&) true

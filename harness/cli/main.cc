@@ -7,6 +7,7 @@
 #include "harness/base/error.hh"
 #include "harness/cli/command.hh"
 #include "harness/lab/run.hh"
+#include "harness/vm/signal_cleanup.hh"
 
 namespace zcl::cli {
 
@@ -37,8 +38,10 @@ int run(int argc, char** argv) {
   add_report(zcl, action);
   add_run(zcl, action);
   add_list(zcl, action);
+  add_doctor(zcl, action);
   add_grade(zcl, action);
   add_handout(zcl, action);
+  add_xray(zcl, action);
   try {
     zcl.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -65,6 +68,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  zcl::vm::clean_up_on_signals();
   try {
     return zcl::cli::run(argc, argv);
   } catch (const zcl::Error& error) {

@@ -23,7 +23,8 @@ ExitStatus write_report(const Options& options) {
   base::write_file_atomically(html_path, std::string_view(report::to_html(result.report)));
   options.json.write(json);
   if (!options.json.only_output()) {
-    print(report::to_table(result.report, terminal_style()) + "Written: " + json_path + "\n         " + html_path + "\n");
+    print(report::to_table(result.report, terminal_style()) + "Written: " + json_path +
+          "\n         " + html_path + "\n");
   }
   return finish(result);
 }

@@ -7,7 +7,6 @@
 #include "harness/base/error.hh"
 #include "harness/cli/command.hh"
 #include "harness/lab/run.hh"
-#include "harness/vm/signal_cleanup.hh"
 
 namespace zcl::cli {
 
@@ -38,10 +37,8 @@ int run(int argc, char** argv) {
   add_report(zcl, action);
   add_run(zcl, action);
   add_list(zcl, action);
-  add_doctor(zcl, action);
   add_grade(zcl, action);
   add_handout(zcl, action);
-  add_xray(zcl, action);
   try {
     zcl.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -68,7 +65,6 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  zcl::vm::clean_up_on_signals();
   try {
     return zcl::cli::run(argc, argv);
   } catch (const zcl::Error& error) {

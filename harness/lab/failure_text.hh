@@ -5,13 +5,12 @@
 #include <exception>
 #include <string>
 
-#include "harness/lab/build.hh"
 #include "harness/vm/guest_fault.hh"
 
 namespace zcl::lab {
 
-/// The fault, its call trace with file and line in the sources of `built`, and the console's tail.
-std::string describe(vm::FaultReport fault, const BuiltLab& built);
+/// The fault's kind, the place in the module's source where there is one, and the console's tail.
+std::string describe(const vm::FaultReport& fault);
 
 /// What the exception that is being handled says of the student's work, or of the environment.
 struct Failure {
@@ -20,6 +19,6 @@ struct Failure {
 };
 
 /// To be called in a catch block.
-Failure classify_current_exception(const BuiltLab& built);
+Failure classify_current_exception();
 
 }  // namespace zcl::lab

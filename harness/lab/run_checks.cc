@@ -50,7 +50,7 @@ CheckResult run_once(const BuiltLab& built, const Check& check, const RunOptions
     result.points = check.points;
     result.message = report::printable(context.observation());
   } catch (...) {
-    const auto failure = classify_current_exception(built);
+    const auto failure = classify_current_exception();
     if (failure.environment) {
       blame_environment(result, failure.message);
     } else {

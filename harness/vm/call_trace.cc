@@ -77,7 +77,9 @@ class TraceParser {
     while (text.starts_with(' ')) text.remove_prefix(1);
     if (text.starts_with("<NMI>")) in_nmi_ = true;
     if (text.starts_with("</NMI>")) in_nmi_ = false;
+    if (text.starts_with("</TASK>")) return in_nmi_;
     if (text.starts_with('<')) return true;
+    if (text.starts_with("? 0x") || text.starts_with("0x")) return true;  // of no symbol
     if (const auto frame = parse_frame(text)) {
       if (frames_.size() < kMaxFrames) frames_.push_back(*frame);
       return true;
@@ -86,7 +88,14 @@ class TraceParser {
     return in_nmi_ || callers() == 0;
   }
 
-  std::vector<TraceFrame> take() { return std::move(frames_); }
+  /// What the unwinder vouches for; all that stood on the stack where it vouches for nothing.
+  std::vector<TraceFrame> take() {
+    const auto reliable = [](const TraceFrame& frame) { return frame.reliable; };
+    if (std::any_of(frames_.begin(), frames_.end(), reliable)) {
+      std::erase_if(frames_, [&](const TraceFrame& frame) { return !reliable(frame); });
+    }
+    return std::move(frames_);
+  }
 
  private:
   [[nodiscard]] std::size_t callers() const { return frames_.size() - (struck_ ? 1 : 0); }

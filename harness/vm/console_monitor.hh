@@ -35,6 +35,8 @@ class ConsoleMonitor {
   void append(std::string_view bytes);
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] bool flooded() const { return received_ > limit_; }
+  /// Keeps `bytes` more than what has come so far.
+  void raise_limit(std::size_t bytes) { limit_ = received_ + bytes; }
   [[nodiscard]] std::size_t received() const { return received_; }
   /// In the order they were printed.
   [[nodiscard]] const std::vector<ConsoleAlarm>& alarms() const { return alarms_; }
@@ -45,7 +47,7 @@ class ConsoleMonitor {
   void scan();
 
   std::size_t limit_;
-  std::size_t received_ = 0;
+  std::size_t received_ = 0;  ///< more than text_ holds once the limit was passed
   std::string text_;
   std::size_t scanned_ = 0;  ///< up to here, whole lines only
   std::vector<ConsoleAlarm> alarms_;

@@ -21,6 +21,10 @@ constexpr int kSampleSpacingMs = 20;
 /// One look at the console takes no more than this: an endless log must not hold up its own
 /// verdict.
 constexpr std::size_t kMaxReadAtOnce = 1U << 20;
+/// What begins a task in the kernel's dump; kernel/sched/core.c, sched_show_task().
+constexpr std::string_view kTask = "task:";
+/// Kept beyond the limit of a console that floods, for the trace that tells who does it.
+constexpr std::size_t kFloodReserve = 1U << 20;
 /// For the kernel to print a trace that it was asked for.
 constexpr milliseconds kTraceTime{20'000};
 
@@ -33,12 +37,17 @@ std::string with_underscores(std::string name) {
   return name;
 }
 
-/// The first frame whose source line is known, else the first.
+/// The frame that says most of where it happened: the first whose source line is known, else the
+/// first in a module, else the faulting instruction itself. Null where all are the kernel's own way
+/// to report.
 const TraceFrame* telling_frame(const std::vector<TraceFrame>& trace) {
   for (const auto& frame : trace) {
     if (!frame.location.empty()) return &frame;
   }
-  return trace.empty() ? nullptr : &trace.front();
+  for (const auto& frame : trace) {
+    if (!frame.module.empty()) return &frame;
+  }
+  return trace.empty() || trace.front().caller ? nullptr : &trace.front();
 }
 
 }  // namespace
@@ -125,13 +134,23 @@ FaultReport FaultMonitor::report_alarm(const ConsoleAlarm& first) {
   auto trace = parse_call_trace(std::string_view(console_.text()).substr(alarm.offset));
   if (alarm.kind == FaultKind::soft_lockup && trace.empty()) {
     // A stalled CPU that cannot print its own stack.
-    const auto verdict = sample_cpus();
+    const auto verdict = sample_cpus().verdict;
     trace = trace_of_cpu(verdict.cpu);
     if (verdict.activity == CpuActivity::kernel_spin_masked) {
       return make_report(FaultKind::hard_lockup, alarm.headline, std::move(trace));
     }
   }
   return make_report(alarm.kind, alarm.headline, std::move(trace));
+}
+
+FaultReport FaultMonitor::report_flood(const std::string& what) {
+  console_.raise_limit(kFloodReserve);
+  std::vector<TraceFrame> trace;
+  try {
+    trace = trace_of_cpu(sample_cpus().verdict.cpu);
+  } catch (const std::exception&) {  // QEMU cannot be asked; the flood is verdict enough
+  }
+  return make_report(FaultKind::log_flood, what, std::move(trace));
 }
 
 FaultReport FaultMonitor::report_events() {
@@ -192,15 +211,18 @@ void FaultMonitor::settle(const std::function<bool()>& complete, milliseconds qu
   }
 }
 
-CpuVerdict FaultMonitor::sample_cpus() {
+FaultMonitor::Look FaultMonitor::sample_cpus() {
+  Look look;
   std::vector<std::vector<CpuSample>> rounds;
   for (int i = 0; i < kCpuSamples; ++i) {
     const auto text =
         sources_.qmp("human-monitor-command", {{"command-line", "info registers -a"}});
     rounds.push_back(parse_cpu_samples(text.is_string() ? text.get<std::string>() : ""));
     ::poll(nullptr, 0, kSampleSpacingMs);  // lets the guest run between two looks
+    if (read_console()) ++look.rounds_with_output;
   }
-  return judge_cpus(rounds);
+  look.verdict = judge_cpus(rounds);
+  return look;
 }
 
 void FaultMonitor::send_sysrq(char key) {
@@ -253,7 +275,6 @@ std::vector<TraceFrame> FaultMonitor::trace_of_blocked_task() {
       });
       if (ours) return trace;
       if (any.empty() && key == 'w') any = std::move(trace);
-      if (next == std::string_view::npos) break;
       at = next;
     }
   }
@@ -270,7 +291,10 @@ FaultReport FaultMonitor::diagnose(const std::string& waited_for, bool agent_ans
   if (fault_) return *fault_;
   const std::string passed = "deadline passed: " + waited_for;
   try {
-    const auto verdict = sample_cpus();
+    const auto [verdict, rounds_with_output] = sample_cpus();
+    if (rounds_with_output > kCpuSamples / 2) {
+      return remember(report_flood("the guest logs without a pause (" + passed + ")"));
+    }
     if (verdict.activity == CpuActivity::kernel_spin_masked) {
       auto trace = trace_of_cpu(verdict.cpu);
       return remember(make_report(FaultKind::hard_lockup,

@@ -71,12 +71,17 @@ class FaultMonitor : public FaultWatch {
   const ConsoleAlarm* first_fatal() const;
   FaultReport report_alarm(const ConsoleAlarm& alarm);
   FaultReport report_events();
+  FaultReport report_flood(const std::string& what);
   FaultReport make_report(FaultKind kind, const std::string& what, std::vector<TraceFrame> trace);
   /// Reads the console until `complete(text from offset)`, or it is quiet, or too long.
   void settle(const std::function<bool()>& complete, std::chrono::milliseconds quiet);
   bool report_complete(const ConsoleAlarm& alarm) const;
 
-  CpuVerdict sample_cpus();
+  struct Look {
+    CpuVerdict verdict;
+    int rounds_with_output = 0;  ///< samples between which the console said something
+  };
+  Look sample_cpus();
   /// The trace of a CPU that spins, from an NMI.
   std::vector<TraceFrame> trace_of_cpu(unsigned cpu);
   /// The trace of the task that waits for ever, from the kernel's list of blocked tasks.

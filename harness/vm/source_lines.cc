@@ -53,8 +53,13 @@ std::string inlining_caller(Dwfl_Module* module, Dwarf_Addr address) {
   Dwarf_Files* files = nullptr;
   std::size_t file_count = 0;
   if (::dwarf_getsrcfiles(unit, &files, &file_count) != 0) return {};
+  // From the innermost block at the address; then, since an inlined block's outer scopes there are
+  // those of its definition, from that block through the blocks it was inlined into.
+  Dwarf_Die* innermost = nullptr;
+  if (::dwarf_getscopes(unit, address - bias, &innermost) <= 0) return {};
   Dwarf_Die* scopes = nullptr;
-  const int count = ::dwarf_getscopes(unit, address - bias, &scopes);
+  const int count = ::dwarf_getscopes_die(&innermost[0], &scopes);
+  std::free(innermost);
   std::string result;
   for (int i = 0; i < count && result.empty(); ++i) {
     if (::dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine) continue;

@@ -119,9 +119,8 @@ std::optional<FaultReport> FaultMonitor::look() {
   read_console();
   if (first_fatal() != nullptr) return report_alarm(*first_fatal());
   if (console_.flooded()) {
-    return make_report(
-        FaultKind::log_flood,
-        "more than " + std::to_string(policy_.console_limit) + " bytes of console output", {});
+    return report_flood("more than " + std::to_string(policy_.console_limit) +
+                        " bytes of console output");
   }
   if (end_event_ || panicked_event_) return report_events();
   if (end) return make_report(FaultKind::qemu_died, *end, {});
@@ -265,11 +264,11 @@ std::vector<TraceFrame> FaultMonitor::trace_of_blocked_task() {
     const std::size_t begin = console_.text().size();
     send_sysrq(key);
     settle([] { return false; }, 2 * policy_.quiet);
-    std::string_view rest = std::string_view(console_.text()).substr(begin);
-    for (std::size_t at = 0; (at = rest.find("task:")) != std::string_view::npos;) {
-      const std::size_t next = rest.find("task:", at + 5);
-      auto trace = parse_call_trace(
-          rest.substr(at, next == std::string_view::npos ? std::string_view::npos : next - at));
+    const auto dump = std::string_view(console_.text()).substr(begin);
+    std::size_t at = dump.find(kTask);
+    while (at != std::string_view::npos) {
+      const std::size_t next = dump.find(kTask, at + kTask.size());
+      auto trace = parse_call_trace(dump.substr(at, next - at));
       const bool ours = std::any_of(trace.begin(), trace.end(), [&](const TraceFrame& frame) {
         return frame.reliable && objects_.contains(frame.module);
       });

@@ -21,6 +21,7 @@ constexpr int kSampleSpacingMs = 20;
 /// One look at the console takes no more than this: an endless log must not hold up its own
 /// verdict.
 constexpr std::size_t kMaxReadAtOnce = 1U << 20;
+constexpr std::string_view kEndOfPanic = "---[ end Kernel panic";
 /// What begins a task in the kernel's dump; kernel/sched/core.c, sched_show_task().
 constexpr std::string_view kTask = "task:";
 /// Kept beyond the limit of a console that floods, for the trace that tells who does it.
@@ -117,6 +118,10 @@ std::optional<FaultReport> FaultMonitor::look() {
   const auto end = sources_.qemu_end();
   // After the events: what QEMU told of comes after what the guest printed.
   read_console();
+  if (panicked_event_ && !end) {
+    // The console comes after the event.
+    settle([&] { return first_fatal() != nullptr; }, policy_.quiet);
+  }
   if (first_fatal() != nullptr) return report_alarm(*first_fatal());
   if (console_.flooded()) {
     return report_flood("more than " + std::to_string(policy_.console_limit) +
@@ -188,9 +193,9 @@ FaultReport FaultMonitor::make_report(FaultKind kind, const std::string& what,
 }
 
 bool FaultMonitor::report_complete(const ConsoleAlarm& alarm) const {
-  if (panicked_event_ || end_event_ || !sources_.console.valid()) return true;
+  if (end_event_ || !sources_.console.valid()) return true;
   const auto report = std::string_view(console_.text()).substr(alarm.offset);
-  if (alarm.headline.starts_with("Kernel panic")) return contains(report, "---[ end Kernel panic");
+  if (alarm.headline.starts_with("Kernel panic")) return contains(report, kEndOfPanic);
   if (alarm.headline.starts_with("WARNING: CPU:")) return contains(report, "---[ end trace");
   if (alarm.kind == FaultKind::oops) return contains(report, "---[ end trace");
   return false;
@@ -245,12 +250,8 @@ std::vector<TraceFrame> FaultMonitor::trace_of_cpu(unsigned cpu) {
   }
   sources_.qmp("inject-nmi", nlohmann::json::object());
   constexpr std::string_view kTitle = "Kernel panic - not syncing: NMI";
-  settle(
-      [&] {
-        return contains(since(), kTitle) &&
-               (panicked_event_ || contains(since(), "---[ end Kernel panic"));
-      },
-      std::chrono::duration_cast<milliseconds>(kTraceTime) / 4);
+  settle([&] { return contains(since(), kTitle) && contains(since(), kEndOfPanic); },
+         std::chrono::duration_cast<milliseconds>(kTraceTime) / 4);
   const std::size_t at = since().find(kTitle);
   if (at == std::string_view::npos) return {};
   return parse_call_trace(since().substr(at));

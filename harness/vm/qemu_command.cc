@@ -175,8 +175,9 @@ std::vector<std::string> qemu_arguments(const MachineSpec& spec, const Accelerat
          "memory-backend-file,id=ram,share=on,size=" + memory + ",mem-path=" + channels.memory);
   add_processor(to, spec, accelerator, channels);
   if (random_seed) to.add("-seed", std::to_string(*random_seed));
-  // An end of the guest is an event that we see, with the machine still there to be looked at.
-  to.add("-action", "reboot=shutdown,shutdown=pause,panic=pause");
+  // An end of the guest is an event that we see, with the machine still there to be looked at. A
+  // panic runs on: the kernel flushes its console only after it has told QEMU.
+  to.add("-action", "reboot=shutdown,shutdown=pause,panic=none");
   to.add("-d", "cpu_reset").add("-D", channels.reset_log);
   // The remapping unit must exist before the devices that it translates for.
   if (spec.intel_iommu) to.add("-device", "intel-iommu");

@@ -106,8 +106,12 @@ PhysicalAddress Machine::device_bar(const std::string& device_id, unsigned bar) 
 }
 
 InstructionCounts Machine::instructions() const {
+  return counter().snapshot();
+}
+
+const InstructionCounter& Machine::counter() const {
   if (!state_->counter) throw UsageError("Instructions are counted in count mode only.");
-  return state_->counter->snapshot();
+  return *state_->counter;
 }
 
 InterruptCounts Machine::interrupts() {

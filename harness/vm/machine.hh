@@ -49,6 +49,7 @@ struct CpuRegisters {
   [[nodiscard]] AddressSpace address_space() const;
 };
 
+class InstructionCounter;
 class MachineState;  // private to vm/
 
 /// Movable, not copyable. The destructor ends QEMU and removes everything the machine left.
@@ -85,6 +86,8 @@ class Machine {
 
   /// Count mode only.
   InstructionCounts instructions() const;
+  /// More of the same: marks, and register accesses by device (instruction_counter.hh).
+  const InstructionCounter& counter() const;
   InterruptCounts interrupts();
 
   /// Runs a QMP command and returns what it returned.

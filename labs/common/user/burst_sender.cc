@@ -117,8 +117,10 @@ struct BurstSender::Descriptor {
   std::uint16_t special;
 };
 
-BurstSender::BurstSender(const std::string& device) {
+BurstSender::BurstSender(const std::string& path) {
   static_assert(sizeof(Descriptor) * kSlots == kPage);
+  // A path through the network interface ends once the driver lets go of the card.
+  const std::string device = std::filesystem::canonical(path);
   detach_driver(device);
   enable_card(device);
   map_registers(device);

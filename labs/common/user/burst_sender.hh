@@ -23,10 +23,10 @@ class BurstSender {
   static constexpr std::size_t kSlotBytes = 2048;       ///< room for one frame
   static constexpr std::size_t kMaxBurst = kSlots - 1;  ///< a full ring would look empty
 
-  /// Takes the card at `device`, such as "/sys/bus/pci/devices/0000:00:03.0", from any driver that
-  /// has it, and points every slot at its (empty) buffer. Throws std::runtime_error when it is no
-  /// e1000 or cannot be mapped.
-  explicit BurstSender(const std::string& device);
+  /// Takes the card at `path`, such as "/sys/bus/pci/devices/0000:00:03.0" or
+  /// "/sys/class/net/eth1/device", from any driver that has it, and points every slot at its
+  /// (empty) buffer. Throws std::runtime_error when it is no e1000 or cannot be mapped.
+  explicit BurstSender(const std::string& path);
   ~BurstSender();
   BurstSender(const BurstSender&) = delete;
   BurstSender& operator=(const BurstSender&) = delete;

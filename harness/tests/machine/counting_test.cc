@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// What the host counts of a guest, against work whose counts are known beforehand.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "harness/tests/machine/guest_program.hh"
+#include "harness/vm/instruction_counter.hh"
+#include "harness/vm/interrupt_counter.hh"
+#include "harness/wire/flow.hh"
+#include "harness/wire/link.hh"
+
+namespace zcl::vm {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kBegin = 1;
+constexpr std::uint16_t kEnd = 2;
+/// The tolerance of totals, in percent; user counts have none.
+constexpr double kTolerance = 2.0;
+/// QEMU's e1000 holds reception for a second after its driver set it up.
+constexpr std::uint64_t kReceptionHold = 1'500'000'000;
+constexpr std::uint64_t kEnoughForInterrupts = 100'000'000;
+
+MachineSpec counted_machine() {
+  MachineSpec spec;
+  spec.nics = {{.id = "nic", .model = "e1000", .hub = "lan", .properties = {{"mitigation", "off"}}},
+               {.id = "sender", .model = "e1000", .hub = "lan", .properties = {}}};
+  spec.boot_modules = {"e1000"};
+  spec.mode = Mode::count;
+  return spec;
+}
+
+class Counting : public testing::Test {
+ protected:
+  Counting() : machine_(Machine::start(counted_machine())) {}
+
+  ProgramResult run(const std::vector<std::string>& words) { return run_in(machine_, words); }
+  static ProgramResult run_in(Machine& machine, std::vector<std::string> words) {
+    words[0] = install_guest_program(machine, words[0]);
+    const auto result = machine.agent().run({.argv = words});
+    EXPECT_TRUE(result.ok()) << result.output << result.error;
+    return result;
+  }
+  /// What the program executed between its marks.
+  InstructionCounts counted(const std::vector<std::string>& words) {
+    run(words);
+    machine_.pause();
+    const auto counts = between_marks(machine_.counter().marks(), kBegin, kEnd);
+    machine_.resume();
+    return counts;
+  }
+  /// The card's registers as a file. The kernel lets user space map them only where no driver has
+  /// claimed them.
+  std::string take_registers() {
+    auto& agent = machine_.agent();
+    const std::string device = "/sys/class/net/" + agent.interface_of("nic") + "/device";
+    const std::string event = agent.get_text(device + "/uevent");
+    const auto name = event.find("PCI_SLOT_NAME=") + std::strlen("PCI_SLOT_NAME=");
+    const std::string address = event.substr(name, event.find('\n', name) - name);
+    const std::string directory = "/sys/bus/pci/devices/" + address;
+    agent.write_text(directory + "/driver/unbind", address);
+    agent.write_text(directory + "/enable", "1");
+    return directory + "/resource0";
+  }
+
+  Machine machine_;
+};
+
+TEST_F(Counting, ALoopOfKnownLengthIsCountedExactly) {
+  EXPECT_EQ(counted({"count_probe", "loop", "1000000"}).user, 2'000'001U);
+  EXPECT_EQ(counted({"count_probe", "loop", "7"}).user, 15U);
+}
+
+TEST_F(Counting, EachSystemCallIsCounted) {
+  const auto counts = counted({"count_probe", "syscalls", "1000"});
+  EXPECT_EQ(counts.system_calls, 1000U);
+  EXPECT_GT(counts.kernel, 1000U * 20);
+}
+
+TEST_F(Counting, AFaultInTheMiddleOfABlockCountsWhatWasStarted) {
+  // Five instructions a page, and the store that faulted once more; a mov before.
+  EXPECT_EQ(counted({"count_probe", "fault", "512"}).user, 512U * 6 + 1);
+}
+
+TEST_F(Counting, RegisterAccessesAreCountedByDevice) {
+  const std::string resource = take_registers();
+  machine_.pause();
+  const auto bar = machine_.device_bar("nic");
+  const auto before = machine_.counter().register_accesses(bar, bar + 0x20000);
+  machine_.resume();
+  const auto reads = counted({"count_probe", "registers", resource, "8", "100", "0"});
+  EXPECT_EQ(reads.user_register_reads, 100U);
+  EXPECT_EQ(reads.user_register_writes, 0U);
+  const auto writes = counted({"count_probe", "registers", resource, "0x5200", "3", "50"});
+  EXPECT_EQ(writes.user_register_reads, 3U);
+  EXPECT_EQ(writes.user_register_writes, 50U);
+  machine_.pause();
+  const auto after = machine_.counter().register_accesses(bar, bar + 0x20000);
+  // Each run of the probe also reads the register once before its first mark.
+  EXPECT_EQ(after.reads - before.reads, 105U);
+  EXPECT_EQ(after.writes - before.writes, 50U);
+}
+
+TEST_F(Counting, PortAccessesAreCounted) {
+  const auto counts = counted({"count_probe", "ports", "100"});
+  EXPECT_GE(counts.port_reads, 100U);
+  EXPECT_GE(counts.port_writes, 100U);
+  EXPECT_LE(counts.port_reads, 110U);
+}
+
+/// The host's own window around a run, as checks use it.
+InstructionCounts window(Machine& machine, const std::function<void()>& job) {
+  machine.pause();
+  const auto before = machine.instructions();
+  machine.resume();
+  job();
+  machine.pause();
+  const auto counts = machine.instructions() - before;
+  machine.resume();
+  return counts;
+}
+
+TEST_F(Counting, TheSameJobOnTwoClonesCountsTheSame) {
+  Machine other = Machine::start(counted_machine());
+  const std::vector<std::string> job = {"count_probe", "syscalls", "100000"};
+  const auto first = window(machine_, [&] { run_in(machine_, job); });
+  const auto second = window(other, [&] { run_in(other, job); });
+  EXPECT_EQ(between_marks(machine_.counter().marks(), kBegin, kEnd).user,
+            between_marks(other.counter().marks(), kBegin, kEnd).user);
+  const auto difference =
+      std::abs(static_cast<double>(first.total()) - static_cast<double>(second.total()));
+  EXPECT_LE(100 * difference / static_cast<double>(first.total()), kTolerance)
+      << first.total() << " and " << second.total();
+}
+
+TEST_F(Counting, ABurstCostsAFewInstructionsAndArrivesWhole) {
+  constexpr std::uint64_t kFrames = 32;
+  wire::Link lan(machine_.take_nic_socket("lan"));
+  auto& agent = machine_.agent();
+  const std::string interface = agent.interface_of("nic");
+  const std::string sender = agent.interface_of("sender");
+  agent.interface_up(interface);
+  const std::string received = "/sys/class/net/" + interface + "/statistics/rx_packets";
+  agent.sleep_ns(kReceptionHold);
+  const auto before = std::stoull(agent.get_text(received));
+  const auto counts =
+      counted({"burst_probe", "/sys/class/net/" + sender + "/device", "1", "32", "60", "11"});
+  EXPECT_EQ(counts.user, 6U);
+  EXPECT_EQ(counts.user_register_writes, 1U);
+  EXPECT_EQ(counts.system_calls, 0U);
+
+  // The harness's own end of the hub saw each frame once, in order.
+  const wire::FlowSpec spec{.seed = 11};
+  wire::FlowAccount account(spec);
+  for (std::uint64_t i = 0; i < kFrames; ++i) account.offered(i, 60);
+  const base::Deadline deadline("frames of the burst", 60s);
+  while (account.totals().delivered < kFrames) {
+    const auto frame = lan.receive(deadline);
+    ASSERT_TRUE(frame) << account.totals().text();
+    account.arrived(frame->bytes);
+  }
+  EXPECT_EQ(account.totals().lost(), 0U) << account.totals().text();
+  EXPECT_EQ(account.totals().reordered, 0U);
+  agent.sleep_ns(kEnoughForInterrupts);
+  EXPECT_GE(std::stoull(agent.get_text(received)) - before, kFrames);
+}
+
+TEST_F(Counting, InterruptsOfACardAreSeenByTheHost) {
+  auto& agent = machine_.agent();
+  agent.interface_up(agent.interface_of("nic"));
+  const std::string sender = "/sys/class/net/" + agent.interface_of("sender") + "/device";
+  agent.sleep_ns(kReceptionHold);
+  const auto quiet = machine_.interrupts();
+  agent.sleep_ns(kEnoughForInterrupts);
+  const auto before = machine_.interrupts();
+  // Bursts far apart: at least one interrupt each, and no more than one a frame.
+  run({"burst_probe", sender, "10", "4", "60", "1"});
+  agent.sleep_ns(kEnoughForInterrupts);
+  const auto after = machine_.interrupts();
+  const auto of_bursts = raised(difference(after, before));
+  const auto of_nothing = raised(difference(before, quiet));
+  EXPECT_GE(of_bursts, of_nothing + 1);
+  EXPECT_LE(of_bursts, of_nothing + 10 * 4 + 20);
+}
+
+}  // namespace
+}  // namespace zcl::vm

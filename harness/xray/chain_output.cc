@@ -60,7 +60,7 @@ std::string describe(const Mapping& mapping) {
                      " page, " + (page.writable ? "writable" : "read-only");
   text += ":";
   for (const vm::PageTableEntry& entry : page.entries) {
-    text += std::string(" ") + level_name(entry.level) + " " + hexadecimal(entry.value);
+    text += std::string(" ") + level_name(entry.level) + "=" + hexadecimal(entry.value);
   }
   return text;
 }

@@ -57,7 +57,7 @@ TEST(XrayText, FitsEightyColumns) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
   EXPECT_THAT(text, HasSubstr("3 copies"));
   EXPECT_THAT(text, HasSubstr("receive descriptor 3 at 0x5030 -> buffer 0x10f80, done, 1014"));
-  EXPECT_THAT(text, HasSubstr("PML5 0x8000000123456067"));
+  EXPECT_THAT(text, HasSubstr("PML5=0x8000000123456067"));
   EXPECT_THAT(text, HasSubstr("2 more mappings"));
 }
 

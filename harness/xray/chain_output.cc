@@ -33,7 +33,8 @@ std::string describe(const EvidenceChain& chain) {
   std::string text = chain.direction == Direction::receive ? "receive" : "transmit";
   text += " descriptor " + std::to_string(descriptor.index) + " at " +
           hexadecimal(descriptor.descriptor) + " -> buffer " + hexadecimal(descriptor.buffer);
-  if (!descriptor.done) return text + ", with the chip";
+  if (descriptor.with_chip) return text + ", with the chip";
+  if (!descriptor.done) return text + ", used and not refilled yet";
   text += ", done, " + std::to_string(descriptor.length) + " bytes";
   return text + (descriptor.end_of_packet ? ", end of packet" : "");
 }
@@ -122,6 +123,7 @@ nlohmann::json to_json(const Census& census, const std::vector<EvidenceChain>& c
             {"buffer", hexadecimal(chain.descriptor->buffer)},
             {"length", chain.descriptor->length},
             {"done", chain.descriptor->done},
+            {"with_chip", chain.descriptor->with_chip},
             {"end_of_packet", chain.descriptor->end_of_packet}};
       }
       for (const Mapping& mapping : chain.mappings) {

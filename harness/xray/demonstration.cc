@@ -19,7 +19,7 @@ namespace zcl::xray {
 namespace {
 
 constexpr const char* kNicId = "net0";
-constexpr const char* kReceiver = "/zcl_xray_receiver";
+constexpr const char* kReceiver = "/xray_receiver";  // the kernel keeps 15 characters of a name
 constexpr std::size_t kLongestPayload = 1500;
 /// IEEE 802 local experimental ethertype 2 (the receiver's kEthertype): no protocol answers it.
 constexpr std::uint16_t kEthertype = 0x88b6;

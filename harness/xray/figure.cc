@@ -13,9 +13,10 @@ namespace {
 // All lengths in pixels of the drawing's own coordinates.
 constexpr double kWidth = 760;
 constexpr double kMargin = 16;
-constexpr double kBarTop = 74;
+constexpr double kBarTop = 82;
+constexpr double kAxisText = kBarTop - 5;
 constexpr double kBarHeight = 26;
-constexpr double kRowsTop = 166;
+constexpr double kRowsTop = 174;
 constexpr double kRowHeight = 84;
 constexpr double kDescriptorWidth = 130;
 constexpr double kPageLeft = 186;
@@ -135,9 +136,9 @@ class MemoryBar {
 
   void draw(Canvas& canvas) const {
     constexpr double kWhole = kWidth - 2 * kMargin;
-    canvas.text(kMargin, kBarTop - 10, "guest physical memory, " + size_text(ram_) + " of RAM", 12);
+    canvas.text(kMargin, kBarTop - 20, "guest physical memory, " + size_text(ram_) + " of RAM", 12);
     canvas.box(kMargin, kBarTop, kWhole * share(low_), kBarHeight, "#f7f7f7");
-    canvas.text(kMargin, kBarTop + kBarHeight + 14, "0", 10);
+    canvas.text(kMargin, kAxisText, "0", 10);
     if (low_ == ram_) {
       label_end(canvas, ram_);
       return;
@@ -145,9 +146,9 @@ class MemoryBar {
     // The two parts side by side; the hole between them has no RAM and is drawn as a gap.
     const double high = x_of_high();
     canvas.box(high, kBarTop, kWidth - kMargin - high, kBarHeight, "#f7f7f7");
-    canvas.text(kMargin + kWhole * share(low_), kBarTop + kBarHeight + 14,
-                size_text(low_) + ", hole", 10, " text-anchor=\"end\"");
-    canvas.text(high, kBarTop + kBarHeight + 14, "4 GiB", 10);
+    canvas.text(kMargin + kWhole * share(low_), kAxisText, size_text(low_) + ", hole", 10,
+                " text-anchor=\"end\"");
+    canvas.text(high, kAxisText, "4 GiB", 10);
     label_end(canvas, (4ULL << 30) + (ram_ - low_));
   }
 
@@ -164,8 +165,7 @@ class MemoryBar {
   static constexpr double kGap = 10;
 
   static void label_end(Canvas& canvas, std::uint64_t end) {
-    canvas.text(kWidth - kMargin, kBarTop + kBarHeight + 14, size_text(end), 10,
-                " text-anchor=\"end\"");
+    canvas.text(kWidth - kMargin, kAxisText, size_text(end), 10, " text-anchor=\"end\"");
   }
   [[nodiscard]] double x_of_high() const {
     return kMargin + (kWidth - 2 * kMargin) * share(low_) + kGap;

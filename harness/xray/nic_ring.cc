@@ -16,8 +16,10 @@ constexpr std::uint32_t kRctlEnable = 1U << 1;
 constexpr std::uint32_t kRctlSizeExtension = 1U << 25;
 constexpr std::uint32_t kTctl = 0x0400;
 constexpr std::uint32_t kTctlEnable = 1U << 1;
-constexpr std::uint32_t kReceiveRing = 0x2800;    // RDBAL; RDBAH +4, RDLEN +8, RDH +0x10
-constexpr std::uint32_t kTransmitRing = 0x3800;   // TDBAL; the same layout
+constexpr std::uint32_t kReceiveRing = 0x2800;   // RDBAL; RDBAH +4, RDLEN +8, RDH +0x10
+constexpr std::uint32_t kTransmitRing = 0x3800;  // TDBAL; the same layout
+constexpr std::uint32_t kHead = 0x10;            // RDH or TDH, from the ring's first register
+constexpr std::uint32_t kTail = 0x18;
 constexpr std::uint32_t kMostDescriptors = 4096;  // 82540EM: 13.4.27, RDLEN
 constexpr std::uint8_t kDone = 1U << 0;
 constexpr std::uint8_t kReceiveEnd = 1U << 1;   // status EOP
@@ -95,6 +97,8 @@ std::vector<NicDescriptor> read_e1000_ring(const vm::GuestMemory& memory,
   const auto count = std::min<std::uint32_t>(
       read_register(ring + 8) / static_cast<std::uint32_t>(kDescriptorBytes),
       e1000::kMostDescriptors);
+  const std::uint32_t head = read_register(ring + e1000::kHead);
+  const std::uint32_t tail = read_register(ring + e1000::kTail);
   for (unsigned i = 0; i < count; ++i) {
     const vm::PhysicalAddress at = base + i * kDescriptorBytes;
     if (!memory.contains(at, kDescriptorBytes)) break;
@@ -105,6 +109,9 @@ std::vector<NicDescriptor> read_e1000_ring(const vm::GuestMemory& memory,
     descriptor.buffer = raw.buffer;
     descriptor.length = raw.length;
     descriptor.done = (raw.status & e1000::kDone) != 0;
+    // The chip owns [head, tail), which may wrap (3.2.6, 3.4).
+    const bool in_order = head <= tail;
+    descriptor.with_chip = in_order ? head <= i && i < tail : head <= i || i < tail;
     if (receive) {
       descriptor.capacity = e1000::buffer_size(control);
       descriptor.end_of_packet = (raw.status & e1000::kReceiveEnd) != 0;
@@ -137,7 +144,8 @@ std::vector<NicDescriptor> read_rtl8139_ring(const vm::GuestMemory& memory,
     descriptor.index = i;
     descriptor.descriptor = at;
     descriptor.buffer = std::uint64_t{raw.buffer_high} << 32 | raw.buffer_low;
-    descriptor.done = (raw.options & rtl8139::kOwn) == 0;
+    descriptor.with_chip = (raw.options & rtl8139::kOwn) != 0;
+    descriptor.done = !descriptor.with_chip;
     descriptor.end_of_packet = (raw.options & rtl8139::kLastSegment) != 0;
     descriptor.length = static_cast<std::uint16_t>(
         raw.options & (receive ? rtl8139::kReceiveLength : rtl8139::kTransmitLength));

@@ -18,7 +18,8 @@ struct NicDescriptor {
   vm::PhysicalAddress buffer = 0;      ///< what it points at (a bus address; equal without IOMMU)
   std::uint16_t length = 0;            ///< as the chip wrote it (receive) or the driver (transmit)
   std::uint16_t capacity = 0;          ///< bytes of the buffer, where the chip has a setting for it
-  bool done = false;                   ///< the chip has finished with it
+  bool done = false;       ///< the chip has finished with it, the driver has not seen it yet
+  bool with_chip = false;  ///< the chip may use it; neither: left over from the driver's last use
   bool end_of_packet = false;
 };
 

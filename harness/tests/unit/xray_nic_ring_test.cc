@@ -26,7 +26,8 @@ TEST(NicRing, ReadsE1000Receive) {
   ram.store<std::uint64_t>(ring, 0x123456789);
   ram.store<std::uint64_t>(ring + 8, 0x0000'00'03'ffff'05dc);
   ram.store<std::uint64_t>(ring + 16, 0x2000);
-  Registers registers{{0x100, 2}, {0x2800, 0x5000}, {0x2804, 1}, {0x2808, 128}};
+  Registers registers{{0x100, 2},    {0x2800, 0x5000}, {0x2804, 1},
+                      {0x2808, 128}, {0x2810, 1},      {0x2818, 7}};
   auto descriptors = read_e1000_ring(ram.memory(), reader(registers), Direction::receive);
   ASSERT_EQ(descriptors.size(), 8U);
   EXPECT_EQ(descriptors[0].descriptor, ring);
@@ -36,6 +37,11 @@ TEST(NicRing, ReadsE1000Receive) {
   EXPECT_TRUE(descriptors[0].done && descriptors[0].end_of_packet);
   EXPECT_EQ(descriptors[1].buffer, 0x2000U);
   EXPECT_FALSE(descriptors[1].done);
+  EXPECT_FALSE(descriptors[0].with_chip);
+  EXPECT_TRUE(descriptors[1].with_chip && descriptors[6].with_chip);
+  EXPECT_FALSE(descriptors[7].with_chip);
+  registers[0x2818] = 0;  // the tail has wrapped
+  EXPECT_TRUE(read_e1000_ring(ram.memory(), reader(registers), Direction::receive)[7].with_chip);
   registers[0x100] = 2 | 1U << 25 | 3U << 16;  // 4096-byte buffers
   descriptors = read_e1000_ring(ram.memory(), reader(registers), Direction::receive);
   EXPECT_EQ(descriptors[0].capacity, 4096);

@@ -34,7 +34,7 @@ Evidence evidence(std::size_t places) {
     EvidenceChain chain;
     chain.place = place;
     if (i == 0) {
-      chain.descriptor = NicDescriptor{3, 0x5030, 0x10f80, 1014, 2048, true, true};
+      chain.descriptor = NicDescriptor{3, 0x5030, 0x10f80, 1014, 2048, true, false, true};
     } else {
       Mapping mapping;
       mapping.task = {71, "<reader>", {0x20000, 5}, 0};

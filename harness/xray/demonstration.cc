@@ -139,10 +139,26 @@ nlohmann::json to_json(const XrayResult& result) {
   return json;
 }
 
+/// What the count means for this frame. Nothing where the NIC's own place was overwritten since.
+std::string conclusion(const XrayResult& result) {
+  const auto& places = result.census.places;
+  const bool has_nic_place = std::any_of(places.begin(), places.end(), [](const Place& place) {
+    return place.kind == PlaceKind::nic_buffer || place.kind == PlaceKind::packet;
+  });
+  if (!has_nic_place) return {};
+  const std::size_t others = result.census.copies() - 1;
+  return "The NIC wrote one copy itself; the CPU made " +
+         (others == 0 ? "no other" : counted(others, "other", "others")) +
+         (result.init_on_free ? ", freed ones not counted." : ", freed ones included.");
+}
+
 std::string to_text(const XrayResult& result) {
-  return "zcl xray: " + result.method + " on " + result.nic + ", " + std::to_string(result.length) +
-         "-byte payload, init_on_free=" + (result.init_on_free ? "1" : "0") + "\n\n" +
-         to_text(result.census, result.chains);
+  std::string text = result.method + " on " + result.nic + ", payload of " +
+                     counted(result.length, "byte", "bytes") +
+                     ", init_on_free=" + (result.init_on_free ? "1" : "0") + "\n" +
+                     to_text(result.census, result.chains);
+  const std::string meaning = conclusion(result);
+  return meaning.empty() ? text : text + "\n" + meaning + "\n";
 }
 
 /// The name for the picture of one of several results: "map.svg" -> "map.init_on_free1.svg".

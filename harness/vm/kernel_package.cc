@@ -62,13 +62,4 @@ KernelPackage kernel_package(const std::string& series) {
   return package;
 }
 
-std::filesystem::path KernelPackage::compressed_image() const {
-  auto path = vmlinux.parent_path() / "vmlinuz";
-  if (!std::filesystem::exists(path)) {
-    throw EnvironmentError("The guest kernel " + series + " lacks " + path.string() +
-                           ", which 5-level paging needs: run `tools/setup --renew`.");
-  }
-  return path;
-}
-
 }  // namespace zcl::vm

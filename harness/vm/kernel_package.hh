@@ -15,10 +15,6 @@ struct KernelPackage {
   std::filesystem::path headers;  ///< what a module is built against
   std::filesystem::path modules;  ///< ".../lib/modules/<release>"
   std::filesystem::path vmlinux;  ///< uncompressed ELF with a PVH entry
-
-  /// The packaged kernel (bzImage), which boots much slower, but whose start-up code alone switches
-  /// to 5-level paging. Throws EnvironmentError where set-up left none.
-  [[nodiscard]] std::filesystem::path compressed_image() const;
 };
 
 /// Throws UsageError for a series that kernels.json does not name, EnvironmentError when set-up has

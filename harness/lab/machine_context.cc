@@ -55,7 +55,9 @@ vm::Machine Context::start(const std::string& name,
 void Context::load(vm::Machine& machine, const std::string& module, const std::string& parameters) {
   const auto path = kGuestFolder / (module + ".ko");
   const auto& relative = declared(built_.lab.modules, module + ".ko");
-  machine.agent().put_file(path, base::read_file(built_.artefact(relative)));
+  const auto object = built_.artefact(relative);
+  machine.know_module(module, object);
+  machine.agent().put_file(path, base::read_file(object));
   machine.agent().load_module(path, parameters);
 }
 

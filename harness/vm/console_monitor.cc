@@ -89,10 +89,9 @@ bool is_new_taint(std::string_view line) {
 
 std::string_view without_timestamp(std::string_view line) {
   while (line.ends_with('\r') || line.ends_with('\n')) line.remove_suffix(1);
-  // "[    1.234567] " and, with CONFIG_PRINTK_CALLER, "[    T1] ".
-  for (int part = 0; part < 2; ++part) {
-    if (!line.starts_with('[')) break;
-    const std::size_t end = line.find("] ");
+  // "[    1.234567] " or, with CONFIG_PRINTK_CALLER, "[    1.234567][    T1] ".
+  for (int part = 0; part < 2 && line.starts_with('['); ++part) {
+    const std::size_t end = line.find(']');
     if (end == std::string_view::npos) break;
     const auto inside = line.substr(1, end - 1);
     const bool stamp = !inside.empty() && std::all_of(inside.begin(), inside.end(), [](char c) {
@@ -100,7 +99,11 @@ std::string_view without_timestamp(std::string_view line) {
              std::isdigit(static_cast<unsigned char>(c)) != 0;
     });
     if (!stamp) break;
-    line.remove_prefix(end + 2);
+    line.remove_prefix(end + 1);
+    if (line.starts_with(' ')) {
+      line.remove_prefix(1);
+      break;
+    }
   }
   return line;
 }

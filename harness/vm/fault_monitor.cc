@@ -26,8 +26,6 @@ constexpr std::string_view kEndOfPanic = "---[ end Kernel panic";
 constexpr std::string_view kTask = "task:";
 /// Kept beyond the limit of a console that floods, for the trace that tells who does it.
 constexpr std::size_t kFloodReserve = 1U << 20;
-/// For the kernel to print a trace that it was asked for.
-constexpr milliseconds kTraceTime{20'000};
 
 bool contains(std::string_view text, std::string_view what) {
   return text.find(what) != std::string_view::npos;
@@ -244,14 +242,14 @@ std::vector<TraceFrame> FaultMonitor::trace_of_cpu(unsigned cpu) {
     // printed; a panic prints only that of the CPU that panics first.
     const std::string title = "NMI backtrace for cpu " + std::to_string(cpu);
     send_sysrq('l');
-    settle([] { return false; }, milliseconds(3000));
+    settle([] { return false; }, policy_.trace);
     const std::size_t at = since().find(title);
     if (at != std::string_view::npos) return parse_call_trace(since().substr(at));
   }
   sources_.qmp("inject-nmi", nlohmann::json::object());
   constexpr std::string_view kTitle = "Kernel panic - not syncing: NMI";
   settle([&] { return contains(since(), kTitle) && contains(since(), kEndOfPanic); },
-         std::chrono::duration_cast<milliseconds>(kTraceTime) / 4);
+         policy_.trace);
   const std::size_t at = since().find(kTitle);
   if (at == std::string_view::npos) return {};
   return parse_call_trace(since().substr(at));

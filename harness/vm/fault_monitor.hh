@@ -42,6 +42,8 @@ struct FaultPolicy {
   std::chrono::milliseconds quiet{1500};
   /// … or after this long in any case.
   std::chrono::milliseconds report{15'000};
+  /// For the kernel to begin a trace that it was asked for.
+  std::chrono::milliseconds trace{5'000};
 };
 
 /// Not thread-safe: one thread drives a machine.

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+// Stays behind when the lab is staged.

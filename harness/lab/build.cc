@@ -5,12 +5,12 @@
 #include <sys/file.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "harness/base/error.hh"
 #include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
 #include "harness/report/text.hh"
+#include "harness/vm/kernel_package.hh"
 
 namespace zcl::lab {
 
@@ -21,24 +21,13 @@ namespace fs = std::filesystem;
 /// The most of a compiler's output that a person is shown.
 constexpr std::size_t kShownOutput = 8000;
 
-/// The kernel headers that set-up found for a series (build/cache/kernels/<series>/kernel.json).
 std::string headers_of(const std::string& kernel) {
-  const auto path = base::cache_root() / "kernels" / kernel / "kernel.json";
-  if (!fs::exists(path)) {
-    throw EnvironmentError("The kernel " + kernel + " has not been set up (no " + path.string() +
-                           "). Run `make setup`.");
+  const auto headers = vm::kernel_package(kernel).headers;
+  if (!fs::exists(headers / "Makefile")) {
+    throw EnvironmentError("The kernel headers " + headers.string() +
+                           " are missing. Run `make setup`.");
   }
-  try {
-    const auto headers =
-        nlohmann::json::parse(base::read_text_file(path)).at("headers").get<std::string>();
-    if (!fs::exists(fs::path(headers) / "Makefile")) {
-      throw EnvironmentError("The kernel headers " + headers + " are missing. Run `make setup`.");
-    }
-    return headers;
-  } catch (const nlohmann::json::exception& error) {
-    throw EnvironmentError(path.string() + " is damaged (" + error.what() +
-                           "). Remove it and run `make setup`.");
-  }
+  return headers;
 }
 
 base::Command make_command(const Lab& lab, const fs::path& tree, const std::string& headers) {

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: MIT
 // What the figures of a report were made with.
-#include <CLI/Version.hpp>
+#include <gnu/libc-version.h>
+#include <pcap/pcap.h>
+#include <sys/utsname.h>
+
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 
 #include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
 #include "harness/base/process.hh"
 #include "harness/lab/run.hh"
 #include "harness/report/text.hh"
+#include "harness/vm/kernel_package.hh"
+#include "harness/vm/machine_template.hh"
+#include "harness/vm/qemu_binary.hh"
 
 namespace zcl::lab {
 
@@ -48,15 +55,44 @@ std::string source_revision() {
   return revision + (changes.empty() ? "" : "-dirty");
 }
 
+/// What machines of a mode run on; count mode is TCG always, because only it counts.
+std::string accelerator(const RunOptions& options, vm::Mode mode) {
+  vm::MachineSpec spec;
+  spec.kernel = options.kernel;
+  spec.mode = mode;
+  spec.accel = mode == vm::Mode::count ? vm::Accel::automatic : options.accel;
+  return vm::choose_accelerator(spec).kvm ? "kvm" : "tcg";
+}
+
+std::string host_kernel() {
+  utsname name{};
+  return ::uname(&name) == 0 ? std::string(name.release) + " " + name.machine : kUnknown;
+}
+
+/// Versions of the libraries that have a say in a figure or in a report.
+std::string library_versions() {
+  const auto number = [](int value) { return std::to_string(value); };
+  return "libstdc++ " + number(__GLIBCXX__) + ", glibc " + ::gnu_get_libc_version() +
+         ", nlohmann-json " + number(NLOHMANN_JSON_VERSION_MAJOR) + "." +
+         number(NLOHMANN_JSON_VERSION_MINOR) + "." + number(NLOHMANN_JSON_VERSION_PATCH) + ", " +
+         ::pcap_lib_version();
+}
+
 }  // namespace
 
 std::map<std::string, std::string> describe_environment(const RunOptions& options) {
+  const auto kernel = vm::kernel_package(options.kernel);
   return {{"source_revision", source_revision()},
-          {"kernel_series", options.kernel},
-          {"qemu", first_line({"qemu-system-x86_64", "--version"})},
+          {"kernel", kernel.release},
+          {"kernel_package", kernel.package_version},
+          {"qemu", vm::qemu_binary().version},
+          {"accelerator_count_mode", accelerator(options, vm::Mode::count)},
+          {"accelerator_speed_mode", accelerator(options, vm::Mode::speed)},
           {"cpu", cpu_model()},
+          {"cpus", std::to_string(std::thread::hardware_concurrency())},
+          {"host_kernel", host_kernel()},
           {"compiler", first_line({"g++", "--version"})},
-          {"libraries", std::string("CLI11 ") + CLI11_VERSION}};
+          {"libraries", library_versions()}};
 }
 
 std::string program_version() {

@@ -98,7 +98,8 @@ std::string heading(const std::string& left, const std::string& right, const Tab
   const auto lines = wrap(printable(left), style.width > taken ? style.width - taken : 1);
   std::string result;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string text = i == 0 ? padded(lines[i], style.width - taken + kGap) : lines[i];
+    const bool pad = i == 0 && !right.empty();
+    const std::string text = pad ? padded(lines[i], style.width - taken + kGap) : lines[i];
     result += toned(text, Tone::strong, style) + (i == 0 ? right : "") + "\n";
   }
   return result;

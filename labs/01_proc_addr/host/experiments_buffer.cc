@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How much memory there is to be had, and how a block of it is found (rows A1, A2).
+#include <algorithm>
 #include <cerrno>
 
 #include "labs/01_proc_addr/host/experiments.hh"
@@ -60,15 +61,19 @@ void order_sweep(lab::ExperimentContext& context) {
 
 namespace {
 
-/// Kernel instructions of one lookup: the window of `lookups` of them less that of none.
-double lookup_cost(vm::Machine& machine, std::uint64_t lookups, std::uint64_t seed) {
+/// Kernel instructions of one lookup. As many lookups as make the window about `window_size`
+/// instructions, so that what else the guest does in it (the agent, the timer) hardly counts.
+double lookup_cost(vm::Machine& machine, double window_size, std::uint64_t seed) {
+  constexpr std::uint64_t kPilot = 2000;
   auto window = [&](std::uint64_t count) {
     const auto before = machine.instructions();
     command(machine, "lookup " + std::to_string(count) + " " + std::to_string(seed));
     return static_cast<double>((machine.instructions() - before).kernel);
   };
-  window(100);
+  window(0);
   const double nothing = window(0);
+  const double pilot = (window(kPilot) - nothing) / static_cast<double>(kPilot);
+  const auto lookups = static_cast<std::uint64_t>(window_size / std::max(pilot, 1.0));
   return (window(lookups) - nothing) / static_cast<double>(lookups);
 }
 
@@ -76,7 +81,7 @@ double lookup_cost(vm::Machine& machine, std::uint64_t lookups, std::uint64_t se
 
 void block_index(lab::ExperimentContext& context) {
   const auto& parameters = context.experiment().parameters;
-  const auto lookups = parameters.at("lookups").get<std::uint64_t>();
+  const auto window_size = parameters.at("window_instructions").get<double>();
   const std::uint64_t seed = context.random().next();
   auto machine = context.start("default");
   std::map<std::string, std::map<unsigned, double>> costs;
@@ -89,7 +94,7 @@ void block_index(lab::ExperimentContext& context) {
     for (const unsigned blocks : parameters.at("blocks").get<std::vector<unsigned>>()) {
       context.load(machine, "nf_addr",
                    "ring=none order=2 index=" + index + " blocks=" + std::to_string(blocks));
-      const double cost = lookup_cost(machine, lookups, seed);
+      const double cost = lookup_cost(machine, window_size, seed);
       machine.agent().unload_module("nf_addr");
       costs[index][blocks] = cost;
       context.metric("instructions_per_lookup", cost,

@@ -188,8 +188,7 @@ std::string disassembly(const lab::BuiltLab& built, const std::string& function)
 /// Stops at random instructions at which the length was visible and the payload was not.
 unsigned broken_stops(lab::ExperimentContext& context, const std::string& variant, unsigned stops) {
   auto machine = context.start("default");
-  const Stamp stamp = fresh_stamp(context.random());
-  context.load(machine, "nf_addr", "ring=none order=0 stamp=" + to_hex(stamp));
+  context.load(machine, "nf_addr", "ring=none order=0");
   const auto base = exported_blocks(machine).at(0).address;
   // Otherwise QEMU stops between translated blocks only, never between two stores of one.
   machine.qmp("human-monitor-command", {{"command-line", "singlestep on"}});
@@ -214,8 +213,9 @@ void legacy_order(lab::ExperimentContext& context) {
   const auto stops = context.experiment().parameters.at("stops").get<unsigned>();
   const unsigned plain = broken_stops(context, "plain", stops);
   const unsigned release = broken_stops(context, "release", stops);
-  context.metric("mismatches", plain, {{"stores", "plain"}, {"stops", text(stops)}});
-  context.metric("mismatches", release, {{"stores", "release"}, {"stops", text(stops)}});
+  // Where the machine is stopped is chance, so how often is no figure that a second run repeats.
+  context.metric("matches", plain > 0 ? 1 : 0, {{"length_without_payload", "plain stores"}});
+  context.metric("matches", release > 0 ? 1 : 0, {{"length_without_payload", "release store"}});
   context.transcript("In C, both: payload first, length second (kernel/store_order.c).\n\n" +
                      disassembly(context.built(), "nf_publish_plain") + "\n" +
                      disassembly(context.built(), "nf_publish_release"));

@@ -26,7 +26,9 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "count_mark.h"
 #include "device.h"
+#include "nf_lab.h"
 #include "nf_record.h"
 
 #define NF_MARK_BYTES 16
@@ -240,7 +242,9 @@ static ssize_t control_write(struct file *file, const char __user *from, size_t 
 	text = memdup_user_nul(from, count);
 	if (IS_ERR(text))
 		return PTR_ERR(text);
+	zcl_count_mark(NF_MARK_BEGIN);
 	err = run_command(device, strim(text));
+	zcl_count_mark(NF_MARK_END);
 	kfree_sensitive(text);
 	return err ?: count;
 }

@@ -23,10 +23,10 @@ static int nf_addr_show(struct seq_file *file, void *unused)
 	 * > return 0;
 	 */
 	const struct nf_buffer *buffer = file->private;
-	unsigned int i;
+	unsigned int n;
 
-	for (i = 0; i < buffer->count; i++) {
-		phys_addr_t address = virt_to_phys(buffer->blocks[i].virt);
+	for (n = 0; n < buffer->count; n++) {
+		phys_addr_t address = virt_to_phys(buffer->blocks[n].virt);
 
 		seq_printf(file, "%llu %zu\n", (unsigned long long)address, buffer->block_bytes);
 	}

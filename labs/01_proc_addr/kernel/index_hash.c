@@ -24,14 +24,14 @@ static int hash_build(struct nf_buffer *buffer)
 	 */
 	unsigned int bits = max_t(unsigned int, 1, order_base_2(buffer->count));
 	struct hash_index *index;
-	unsigned int i;
+	unsigned int n;
 
 	index = kvzalloc(struct_size(index, buckets, 1UL << bits), GFP_KERNEL);
 	if (!index)
 		return -ENOMEM;
 	index->bits = bits;
-	for (i = 0; i < buffer->count; i++) {
-		struct nf_block *block = &buffer->blocks[i];
+	for (n = 0; n < buffer->count; n++) {
+		struct nf_block *block = &buffer->blocks[n];
 
 		hlist_add_head(&block->bucket, &index->buckets[hash_32(block->number, bits)]);
 	}
@@ -49,26 +49,22 @@ static struct nf_block *hash_find(const struct nf_buffer *buffer, u64 offset)
 	 * > return NULL;
 	 */
 	const struct hash_index *index = buffer->index_data;
-	u64 number = offset >> (PAGE_SHIFT + buffer->order);
-	struct nf_block *block;
+	u64 key = offset >> (PAGE_SHIFT + buffer->order);
+	struct nf_block *found;
 
-	if (number >= buffer->count)
+	if (key >= buffer->count)
 		return NULL;
-	hlist_for_each_entry(block, &index->buckets[hash_32(number, index->bits)], bucket)
-		if (block->number == number)
-			return block;
+	hlist_for_each_entry(found, &index->buckets[hash_32(key, index->bits)], bucket)
+		if (found->number == key)
+			return found;
 	return NULL;
 	/* ZCL-END find */
 }
 
 static void hash_destroy(struct nf_buffer *buffer)
 {
-	/* ZCL-BEGIN find: take the table down
-	 * > return;
-	 */
 	kvfree(buffer->index_data);
 	buffer->index_data = NULL;
-	/* ZCL-END find */
 }
 
 const struct nf_index_ops nf_index_hash = {

@@ -18,16 +18,16 @@ struct order_slot {
 	u32 payload;	/* must be length + 1 whenever length is not 0 */
 };
 
-static noinline __noclone void nf_publish_plain(struct order_slot *slot, const u32 *source, u32 length)
+static noinline __noclone void nf_publish_plain(struct order_slot *to, const u32 *source, u32 length)
 {
-	slot->payload = *source + 1;
-	slot->length = length;
+	to->payload = *source + 1;
+	to->length = length;
 }
 
-static noinline __noclone void nf_publish_release(struct order_slot *slot, const u32 *source, u32 length)
+static noinline __noclone void nf_publish_release(struct order_slot *to, const u32 *source, u32 length)
 {
-	slot->payload = *source + 1;
-	smp_store_release(&slot->length, length);
+	to->payload = *source + 1;
+	smp_store_release(&to->length, length);
 }
 
 int nf_store_order_run(struct nf_device *device, bool release)

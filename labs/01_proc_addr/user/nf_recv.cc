@@ -13,7 +13,9 @@
 #include <cstring>
 #include <vector>
 
+#include "count_mark.hh"
 #include "file_descriptor.hh"
+#include "nf_lab.h"
 #include "print_record.hh"
 
 namespace {
@@ -44,6 +46,7 @@ int receive(const char* interface, unsigned long count, bool each) {
   std::puts("ready");
   std::fflush(stdout);
   ssize_t length = 0;
+  count_mark<NF_MARK_BEGIN>();
   for (unsigned long i = 0; i < count; ++i) {
     length = check("recvfrom",
                    ::recvfrom(socket.get(), frame.data(), frame.size(), 0, nullptr, nullptr));
@@ -52,6 +55,7 @@ int receive(const char* interface, unsigned long count, bool each) {
       std::fflush(stdout);
     }
   }
+  count_mark<NF_MARK_END>();
   std::printf("received %lu, the last has %zd bytes\n", count, length);
   hold_until_end_of_input();
   return EXIT_SUCCESS;

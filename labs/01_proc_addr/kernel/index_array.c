@@ -14,9 +14,9 @@ static int array_build(struct nf_buffer *buffer)
 
 static struct nf_block *array_find(const struct nf_buffer *buffer, u64 offset)
 {
-	if (offset >= nf_buffer_bytes(buffer))
-		return NULL;
-	return &buffer->blocks[offset / buffer->block_bytes];
+	u64 number = offset >> (PAGE_SHIFT + buffer->order);
+
+	return number < buffer->count ? &buffer->blocks[number] : NULL;
 }
 
 static void array_destroy(struct nf_buffer *buffer)

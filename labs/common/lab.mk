@@ -37,7 +37,7 @@ lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversio
 
 # What kbuild is told. Type information for BPF would need the vmlinux of the kernel package, which
 # nothing here uses.
-kbuild = $(Q)$(MAKE) -C $(KDIR) M=$(1) ZCL_COMMON=$(COMMON) W=$(W) V=$(V) C=$(C) \
+kbuild = +$(Q)$(MAKE) -C $(KDIR) M=$(1) ZCL_COMMON=$(COMMON) W=$(W) V=$(V) C=$(C) \
   CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(WERROR),KCFLAGS=-Werror) --no-print-directory $(2)
 
 .PHONY: all modules shared_modules programs load unload clean check shell help

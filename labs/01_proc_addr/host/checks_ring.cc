@@ -138,6 +138,7 @@ Moment look(const RingView& ring, const std::vector<base::Bytes>& records) {
 
 void check_write_order(lab::CheckContext& context) {
   constexpr int kStops = 200;
+  constexpr int kFewestStops = 50;
   auto machine = context.start("default");
   const Stamp id = fresh_stamp(context.random());
   const std::uint64_t seed = context.random().next();
@@ -154,26 +155,29 @@ void check_write_order(lab::CheckContext& context) {
   writer.read_line(soon("the endless writer starts"));
 
   std::uint64_t visible = 0;
+  int stops = 0;
   int stops_with_broken = 0;
-  int stops_with_progress = 0;
   std::uint64_t last_head = 0;
-  for (int i = 0; i < kStops; ++i) {
+  const auto deadline = base::Deadline("the writer moves between stops", std::chrono::seconds(40));
+  while (stops < kStops && !deadline.passed()) {
     const Paused still(machine);
     const Moment moment = look(ring, records);
+    // On a busy host the guest may not have run at all since the last stop.
+    if (moment.head == last_head) continue;
+    last_head = moment.head;
+    ++stops;
     visible += moment.visible;
     stops_with_broken += moment.broken != 0 ? 1 : 0;
-    stops_with_progress += moment.head > last_head ? 1 : 0;
-    last_head = moment.head;
   }
   writer.send_signal(SIGKILL);
-  context.require(stops_with_progress > kStops / 2 && visible > kStops,
-                  "The writer hardly moved between " + std::to_string(kStops) +
-                      " stops: head advanced " + std::to_string(stops_with_progress) + " times.");
+  context.require(
+      stops > kFewestStops && visible > 0,
+      "The writer hardly moves: in 40 seconds head advanced " + std::to_string(stops) + " times.");
   context.require(stops_with_broken == 0,
-                  "At " + std::to_string(stops_with_broken) + " of " + std::to_string(kStops) +
+                  "At " + std::to_string(stops_with_broken) + " of " + std::to_string(stops) +
                       " stops a record was visible (below head) that was not whole.");
   context.require_quiet_kernel(machine);
-  context.observed(text(visible) + " visible records at " + std::to_string(kStops) +
+  context.observed(text(visible) + " visible records at " + std::to_string(stops) +
                    " stops, all whole.");
 }
 

@@ -62,19 +62,14 @@ void order_sweep(lab::ExperimentContext& context) {
 namespace {
 
 /// Kernel instructions of one lookup. As many lookups as make the window about `window_size`
-/// instructions, so that what else the guest does in it (the agent, the timer) hardly counts.
+/// instructions, so that timer interrupts weigh the same in each.
 double lookup_cost(vm::Machine& machine, double window_size, std::uint64_t seed) {
   constexpr std::uint64_t kPilot = 2000;
-  auto window = [&](std::uint64_t count) {
-    const auto before = machine.instructions();
+  auto cost = [&](std::uint64_t count) {
     command(machine, "lookup " + std::to_string(count) + " " + std::to_string(seed));
-    return static_cast<double>((machine.instructions() - before).kernel);
+    return static_cast<double>(marked_window(machine).kernel) / static_cast<double>(count);
   };
-  window(0);
-  const double nothing = window(0);
-  const double pilot = (window(kPilot) - nothing) / static_cast<double>(kPilot);
-  const auto lookups = static_cast<std::uint64_t>(window_size / std::max(pilot, 1.0));
-  return (window(lookups) - nothing) / static_cast<double>(lookups);
+  return cost(static_cast<std::uint64_t>(window_size / std::max(cost(kPilot), 1.0)));
 }
 
 }  // namespace

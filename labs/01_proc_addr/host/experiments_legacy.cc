@@ -120,16 +120,11 @@ struct WriteCost {
 
 /// Cost of one write of 64 bytes, over `packets` of them.
 WriteCost write_cost(vm::Machine& machine, std::uint64_t packets) {
-  auto window = [&](std::uint64_t count) {
-    const auto before = machine.instructions();
-    // A full ring refuses with ENOSPC: that is what is measured.
-    refusal(machine, "long 64 " + text(count));
-    return static_cast<double>((machine.instructions() - before).kernel);
-  };
-  window(0);
-  const double nothing = window(0);
   const auto probes_before = counters(machine)["legacy_probes"];
-  const double cost = (window(packets) - nothing) / static_cast<double>(packets);
+  // A full ring refuses with ENOSPC: that is what is measured.
+  refusal(machine, "long 64 " + text(packets));
+  const double cost =
+      static_cast<double>(marked_window(machine).kernel) / static_cast<double>(packets);
   const auto probes = counters(machine)["legacy_probes"] - probes_before;
   return {cost, static_cast<double>(probes) / static_cast<double>(packets)};
 }

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "harness/base/error.hh"
+#include "harness/xray/figure.hh"
 #include "labs/01_proc_addr/host/experiments.hh"
 #include "labs/01_proc_addr/host/support.hh"
 
@@ -55,58 +56,73 @@ std::uint64_t nic_interrupts(vm::Machine& machine, const std::string& interface)
   return 0;
 }
 
-/// A way to receive: which programs and modules take part, and when a frame has arrived.
+/// A way to receive: which programs and modules take part.
 struct Method {
   std::string name;
-  std::string module_parameters;  ///< of nf_addr, empty: not loaded
   std::string program;
+  std::string module_parameters;  ///< of nf_addr, empty: not loaded
+  std::string counter;            ///< of /proc/nf_lab: counts frames in the ring
 };
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> all{
-      {"recvfrom", "", "nf_recv"},
-      {"legacy ring", "ring=legacy", "nf_legacy_reader"},
-      {"corrected ring", "ring=corrected", "nf_reader"},
+      {"recvfrom", "nf_recv", "", ""},
+      {"legacy ring", "nf_legacy_reader", "ring=legacy", "legacy_packets"},
+      {"corrected ring", "nf_reader", "ring=corrected", "ring_packets"},
   };
   return all;
 }
 
-/// Receives `frame` by `method` on a fresh machine; the reader still holds what it has.
-xray::Census census_of(lab::ExperimentContext& context, const Method& method,
-                       const std::string& machine_name, const wire::Frame& frame) {
+/// What the host saw of one frame that was received.
+struct Reception {
+  std::size_t places = 0;
+  std::uint64_t syscalls = 0;    ///< of the loop that takes frames
+  std::uint64_t interrupts = 0;  ///< of the NIC
+  std::string figure;            ///< the places, as SVG
+};
+
+/// Receives one frame by `method` on a fresh machine; the reader still holds what it has.
+Reception receive_one(lab::ExperimentContext& context, const Method& method,
+                      const std::string& machine_name, std::size_t frame_bytes) {
   Receiver receiver = make_receiver(context, machine_name);
   vm::Machine& machine = receiver.machine;
+  const wire::Frame frame = experiment_frame(context.random(), frame_bytes);
   const auto payload_bytes = payload_of(frame);
   const xray::Payload payload(base::Bytes(payload_bytes.begin(), payload_bytes.end()));
   const std::string program = context.install(machine, method.program);
-  if (!method.module_parameters.empty()) {
-    context.load(machine, "devmem_gate");
-    context.load(machine, "nf_addr", method.module_parameters + " tap=" + receiver.interface);
-  }
-  const auto start = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), program);
-    return machine.agent().start({.argv = std::move(arguments)});
-  };
-  const auto send = [&] { receiver.link.send(frame.bytes, soon("the frame leaves")); };
-  const auto read_until = [&](vm::GuestProcess& reader, const std::string& wanted) {
+  const auto raised = nic_interrupts(machine, receiver.interface);
+  const auto read_until = [](vm::GuestProcess& reader, const std::string& wanted) {
     while (!reader.read_line(soon("the reader says " + wanted)).starts_with(wanted)) {
     }
   };
-  if (method.name == "legacy ring") {
-    send();
-    wait_for_counter(machine, "legacy_packets", 1);
-    auto reader = start({"quiet", "hold"});
-    read_until(reader, "no more data");
+  const auto look = [&] {
+    Reception seen;
+    seen.interrupts = nic_interrupts(machine, receiver.interface) - raised;
+    seen.syscalls = marked_window(machine).system_calls;
     const Paused still(machine);
-    return xray::take_census(machine.memory(), payload);
+    auto census = xray::take_census(machine.memory(), payload);
+    xray::name_places(machine, census);
+    seen.places = census.copies();
+    seen.figure =
+        xray::draw_census({.title = method.name + " on e1000: " + text(seen.places) + " places",
+                           .subtitle = text(frame_bytes) + " bytes, machine " + machine_name},
+                          machine.memory(), census, xray::trace_census(machine, "nic0", census));
+    return seen;
+  };
+  if (method.module_parameters.empty()) {
+    auto reader = machine.agent().start({.argv = {program, receiver.interface, "1"}});
+    read_until(reader, "ready");
+    receiver.link.send(frame.bytes, soon("the frame leaves"));
+    read_until(reader, "received");
+    return look();
   }
-  const bool classic = method.name == "recvfrom";
-  auto reader = classic ? start({receiver.interface, "1"}) : start({"1", "quiet", "hold"});
-  read_until(reader, "ready");
-  send();
-  read_until(reader, classic ? "received" : "no more data");
-  const Paused still(machine);
-  return xray::take_census(machine.memory(), payload);
+  context.load(machine, "devmem_gate");
+  context.load(machine, "nf_addr", method.module_parameters + " tap=" + receiver.interface);
+  receiver.link.send(frame.bytes, soon("the frame leaves"));
+  wait_for_counter(machine, method.counter, 1);
+  auto reader = machine.agent().start({.argv = {program, "quiet", "hold"}});
+  read_until(reader, "no more data");
+  return look();
 }
 
 }  // namespace
@@ -114,24 +130,25 @@ xray::Census census_of(lab::ExperimentContext& context, const Method& method,
 void legacy_copies(lab::ExperimentContext& context) {
   const auto frame_bytes = context.experiment().parameters.at("frame_bytes").get<std::size_t>();
   std::map<std::string, std::size_t> places;
+  std::map<std::string, std::uint64_t> syscalls;
   std::string transcript;
   for (const std::string machine_name : {"default", "zeroing"}) {
     const std::string init_on_free = machine_name == "zeroing" ? "1" : "0";
     for (const auto& method : methods()) {
-      const wire::Frame frame = experiment_frame(context.random(), frame_bytes);
-      const std::size_t found = census_of(context, method, machine_name, frame).copies();
-      places[method.name + init_on_free] = found;
-      context.metric("census_places", static_cast<double>(found),
-                     {{"method", method.name},
-                      {"nic", "e1000"},
-                      {"frame_bytes", text(frame_bytes)},
-                      {"init_on_free", init_on_free}});
-      context.metric("copies", static_cast<double>(found) - 1,
-                     {{"method", method.name},
-                      {"frame_bytes", text(frame_bytes)},
-                      {"init_on_free", init_on_free}});
-      transcript +=
-          "init_on_free=" + init_on_free + ", " + method.name + ": " + text(found) + " places\n";
+      const Reception seen = receive_one(context, method, machine_name, frame_bytes);
+      places[method.name + init_on_free] = seen.places;
+      syscalls[method.name] = seen.syscalls;
+      const std::map<std::string, std::string> labels{{"method", method.name},
+                                                      {"nic", "e1000"},
+                                                      {"frame_bytes", text(frame_bytes)},
+                                                      {"init_on_free", init_on_free}};
+      context.metric("census_places", static_cast<double>(seen.places), labels);
+      context.metric("copies", static_cast<double>(seen.places) - 1, labels);
+      context.metric("syscalls_per_packet", static_cast<double>(seen.syscalls), labels);
+      context.metric("interrupts_per_packet", static_cast<double>(seen.interrupts), labels);
+      if (init_on_free == "0") context.figure(seen.figure);
+      transcript += "init_on_free=" + init_on_free + ", " + method.name + ": " + text(seen.places) +
+                    " places, " + text(seen.syscalls) + " system calls\n";
     }
   }
   context.transcript(transcript);
@@ -142,8 +159,10 @@ void legacy_copies(lab::ExperimentContext& context) {
           " places after recvfrom, in " + text(places["legacy ring0"]) +
           " after the article's ring (NIC buffer, ring, the reader's own copy) and in " +
           text(places["corrected ring0"]) +
-          " when it is read in the ring. Copying into a mapped buffer saves a system "
-          "call, not a copy; only DMA into that buffer would.");
+          " when it is read in the ring. Copying into a mapped buffer saves system "
+          "calls (" +
+          text(syscalls["recvfrom"]) + " and " + text(syscalls["legacy ring"]) +
+          " for the packet), not a copy; only DMA into that buffer would.");
 }
 
 void tap(lab::ExperimentContext& context) {
@@ -171,6 +190,12 @@ void tap(lab::ExperimentContext& context) {
     }
     const auto interrupts =
         static_cast<double>(nic_interrupts(machine, receiver.interface) - raised_before);
+    // Read them all: the loop needs no system call.
+    context.load(machine, "devmem_gate");
+    const auto read =
+        machine.agent().run({.argv = {context.install(machine, "nf_reader"), "quiet"}});
+    if (!read.ok()) throw EnvironmentError("nf_reader failed: " + read.error);
+    const auto read_syscalls = marked_window(machine).system_calls;
     const std::size_t missing = variant == "article" ? kEthernetHeader : 0;
     const Paused still(machine);
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -182,6 +207,9 @@ void tap(lab::ExperimentContext& context) {
         "matches", static_cast<double>(matching[variant]),
         {{"tap", variant}, {"compared_from_byte", text(missing)}, {"frames", text(count)}});
     context.metric("interrupts_per_packet", interrupts / static_cast<double>(count),
+                   {{"tap", variant}});
+    context.metric("syscalls_per_packet",
+                   static_cast<double>(read_syscalls) / static_cast<double>(count),
                    {{"tap", variant}});
   }
   const bool both = matching["corrected"] == count && matching["article"] == count;
@@ -247,13 +275,11 @@ Burst receive_burst(lab::ExperimentContext& context, Receiver& receiver, const s
   auto reader = machine.agent().start({.argv = {program, receiver.interface, text(packets)}});
   reader.read_line(soon("the receiver is ready"));
   const auto raised = nic_interrupts(machine, receiver.interface);
-  const auto before = machine.instructions();
   for (std::uint64_t i = 0; i < packets; ++i) {
     receiver.link.send(experiment_frame(context.random(), 300).bytes, soon("a frame leaves"));
   }
   reader.read_line(soon("all frames are received"));
-  const auto after = machine.instructions();
-  return {static_cast<double>((after - before).system_calls),
+  return {static_cast<double>(marked_window(machine).system_calls),
           static_cast<double>(nic_interrupts(machine, receiver.interface) - raised)};
 }
 
@@ -264,11 +290,9 @@ ClassicCost classic_cost(lab::ExperimentContext& context, std::uint64_t packets)
   const std::string program = context.install(machine, "nf_recv");
   const auto count = static_cast<double>(packets);
   ClassicCost cost;
-  // The difference of two lengths: what the agent does around them falls out.
-  const Burst one = receive_burst(context, receiver, program, 1);
-  const Burst all = receive_burst(context, receiver, program, packets + 1);
-  cost.syscalls = (all.syscalls - one.syscalls) / count;
-  cost.interrupts_burst = all.interrupts / count;
+  const Burst burst = receive_burst(context, receiver, program, packets);
+  cost.syscalls = burst.syscalls / count;
+  cost.interrupts_burst = burst.interrupts / count;
 
   auto reader =
       machine.agent().start({.argv = {program, receiver.interface, text(packets), "each"}});

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "labs/01_proc_addr/include/nf_lab.h"
+
 namespace zcl::lab01 {
 
 namespace {
@@ -119,6 +121,10 @@ base::Bytes expected_record(std::uint64_t seed, std::uint64_t number) {
 
 void command(vm::Machine& machine, const std::string& text) {
   machine.agent().write_text("/proc/nf_lab", text);
+}
+
+vm::InstructionCounts marked_window(vm::Machine& machine) {
+  return vm::between_marks(machine.instruction_counter().marks(), NF_MARK_BEGIN, NF_MARK_END);
 }
 
 int refusal(vm::Machine& machine, const std::string& text) {

@@ -84,6 +84,9 @@ base::Bytes expected_record(std::uint64_t seed, std::uint64_t number);
 
 /// Gives the module a command (kernel/control.c lists them). Throws GuestError with its errno.
 void command(vm::Machine& machine, const std::string& text);
+/// What the guest executed between the last two marks (include/nf_lab.h): a command of the module,
+/// or the loop of nf_recv. Marks are executed by the guest, so this explains and earns nothing.
+vm::InstructionCounts marked_window(vm::Machine& machine);
 /// The errno that the module refuses a command with, or 0.
 int refusal(vm::Machine& machine, const std::string& text);
 /// The counters of /proc/nf_lab. Claims of the module: they explain, and earn nothing.

@@ -10,7 +10,9 @@
 #include <cstring>
 #include <vector>
 
+#include "count_mark.hh"
 #include "mapping.hh"
+#include "nf_lab.h"
 #include "nf_ring.h"
 #include "print_record.hh"
 
@@ -34,6 +36,7 @@ int read_ring(bool quiet, bool hold) {
   }
   std::vector<std::byte> copy(NF_LEGACY_DATA_BYTES);
   unsigned slot_number = std::clamp<unsigned>(header->read_index, 1, NF_LEGACY_DATA_SLOTS);
+  count_mark<NF_MARK_BEGIN>();
   for (unsigned long long number = 1;; ++number) {
     auto* slot =
         reinterpret_cast<nf_legacy_slot*>(ring.data() + slot_number * NF_LEGACY_SLOT_BYTES);
@@ -50,6 +53,7 @@ int read_ring(bool quiet, bool hold) {
     slot_number = slot_number % NF_LEGACY_DATA_SLOTS + 1;
     header->read_index = static_cast<__u16>(slot_number);
   }
+  count_mark<NF_MARK_END>();
   std::puts("no more data");
   if (hold) hold_until_end_of_input();
   return EXIT_SUCCESS;

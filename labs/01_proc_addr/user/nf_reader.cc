@@ -12,6 +12,8 @@
 #include <ctime>
 
 #include "buffer_map.hh"
+#include "count_mark.hh"
+#include "nf_lab.h"
 #include "print_record.hh"
 #include "ring_reader.hh"
 
@@ -63,6 +65,7 @@ int read_ring(const Options& options) {
     std::fflush(stdout);
   }
   unsigned long long taken = 0;
+  count_mark<NF_MARK_BEGIN>();
   while (options.wanted == 0 || taken < options.wanted) {
     const std::optional<Record> record = reader.next();
     if (record) {
@@ -75,6 +78,7 @@ int read_ring(const Options& options) {
       wait_a_little();
     }
   }
+  count_mark<NF_MARK_END>();
   std::puts("no more data");
   if (options.hold) hold_until_end_of_input();
   return EXIT_SUCCESS;

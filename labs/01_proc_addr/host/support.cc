@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "harness/vm/instruction_counter.hh"
 #include "labs/01_proc_addr/include/nf_lab.h"
 
 namespace zcl::lab01 {
@@ -124,7 +125,7 @@ void command(vm::Machine& machine, const std::string& text) {
 }
 
 vm::InstructionCounts marked_window(vm::Machine& machine) {
-  return vm::between_marks(machine.instruction_counter().marks(), NF_MARK_BEGIN, NF_MARK_END);
+  return vm::between_marks(machine.counter().marks(), NF_MARK_BEGIN, NF_MARK_END);
 }
 
 int refusal(vm::Machine& machine, const std::string& text) {

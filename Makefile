@@ -21,7 +21,8 @@ SUBMISSION ?=
 Q := $(if $(filter 1,$(V)),,@)
 say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 # On a terminal ninja keeps one line up to date; elsewhere it speaks only when something fails.
-ninja = $(if $(filter 1,$(V)),ninja -v,$(Q)NINJA_STATUS='  BUILD   [%f/%t] ' ninja $(if $(MAKE_TERMOUT),,--quiet))
+ninja = $(if $(filter 1,$(V)),ninja -j $(jobs) -v,$(if $(MAKE_TERMOUT),@,@printf '  BUILD   %s\n' '$(1)'; )\
+  NINJA_STATUS='  BUILD   [%f/%t] ' ninja -j $(jobs) $(if $(MAKE_TERMOUT),,--quiet)) -C $(1)
 jobs := $(shell nproc)
 
 # A wrong call is told before anything is set up or built.
@@ -57,15 +58,16 @@ setup: ## Debian packages and the guest's kernel, nothing else
 	$(Q)tools/setup $(if $(filter 1,$(V)),--verbose)
 
 zcl: build/build.ninja ## build/zcl and what it needs
-	$(ninja) -C build zcl
+	$(call ninja,build) zcl
 
 build tests: build/build.ninja ## everything, tests included
-	$(ninja) -C build
+	$(call ninja,build)
 
 sanitized: build/sanitize/build.ninja ## the unit tests with address and undefined-behaviour checks
-	$(ninja) -C build/sanitize unit_tests
+	$(call ninja,build/sanitize) unit_tests
 
-bench: build ## benchmarks: out/bench.json, in Google Benchmark's format
+bench: build/build.ninja ## benchmarks: out/bench.json, in Google Benchmark's format
+	$(call ninja,build) zcl zcl_bench
 	$(Q)mkdir -p out
 	$(Q)build/zcl_bench --benchmark_out=out/bench.json --benchmark_out_format=json $(ARGS)
 

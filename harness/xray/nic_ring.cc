@@ -43,7 +43,7 @@ static_assert(sizeof(Descriptor) == 16);
 std::uint16_t buffer_size(std::uint32_t rctl) {
   const unsigned code = (rctl >> 16) & 3;
   if ((rctl & kRctlSizeExtension) != 0) {
-    return code == 0 ? 0 : static_cast<std::uint16_t>(32768U >> code);  // 16384, 8192, 4096
+    return static_cast<std::uint16_t>(code == 0 ? 0U : 32768U >> code);  // 16384, 8192, 4096
   }
   return static_cast<std::uint16_t>(2048U >> code);
 }

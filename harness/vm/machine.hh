@@ -15,6 +15,7 @@
 #include "harness/vm/counters.hh"
 #include "harness/vm/guest_fault.hh"
 #include "harness/vm/guest_memory.hh"
+#include "harness/vm/instruction_counter.hh"
 #include "harness/vm/kernel_symbols.hh"
 #include "harness/vm/machine_spec.hh"
 #include "harness/vm/page_table.hh"
@@ -84,9 +85,9 @@ class Machine {
   /// First memory BAR of a device by QEMU id, as the guest programmed it.
   PhysicalAddress device_bar(const std::string& device_id, unsigned bar = 0);
 
-  /// Count mode only.
+  /// Count mode only (UsageError else). Totals since this clone started.
   InstructionCounts instructions() const;
-  /// More of the same: marks, and register accesses by device (instruction_counter.hh).
+  /// For the guest's marks, and accesses by device page. Pause first for a consistent view.
   const InstructionCounter& counter() const;
   InterruptCounts interrupts();
 

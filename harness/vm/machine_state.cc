@@ -108,7 +108,8 @@ MachineState::MachineState(const MachineSpec& wanted, const MachineOptions& want
   auto arguments = qemu_arguments(spec, accelerator, channels, random_seed);
   arguments.at(0) = qemu_binary().path;
   try {
-    qemu_ = ChildProcess::start(arguments, inherited, limits_of(spec, options));
+    qemu_ = ChildProcess::start(arguments, inherited, limits_of(spec, options),
+                                child_identity(accelerator.kvm));
   } catch (const std::system_error& error) {
     throw EnvironmentError(std::string("QEMU cannot be started: ") + error.what() + ".");
   }

@@ -5,6 +5,7 @@
 #include "harness/vm/guest_ram.hh"
 #include "harness/vm/initramfs.hh"
 #include "harness/vm/kernel_package.hh"
+#include "harness/vm/kvm_probe.hh"
 #include "harness/vm/machine_state.hh"
 #include "harness/vm/qemu_binary.hh"
 #include "harness/vm/stock_modules.hh"
@@ -63,9 +64,20 @@ std::shared_ptr<Template> booted_template(const MachineSpec& spec, const Machine
                             [&] { return boot(spec, options, accelerator, source); });
 }
 
+std::string template_file(const MachineSpec& spec) {
+  const auto kernel = kernel_package(spec.kernel);
+  const auto initramfs = initramfs_image(kernel, spec.boot_modules);
+  return TemplateStore::path_of(
+      template_key(spec, choose_accelerator(spec), kernel, initramfs.string()));
+}
+
 Accelerator choose_accelerator(const MachineSpec& spec) {
-  if (spec.accel == Accel::kvm) throw EnvironmentError("KVM is not proven here.");
-  return {};
+  if (spec.mode == Mode::count || spec.accel == Accel::tcg) return {};
+  if (spec.accel == Accel::kvm && !kvm_answer().works) {
+    throw EnvironmentError("KVM cannot be used: " + kvm_answer().why +
+                           ". Use --accel tcg, or auto.");
+  }
+  return {.kvm = kvm_answer().works};
 }
 
 }  // namespace zcl::vm

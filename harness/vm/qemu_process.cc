@@ -155,19 +155,26 @@ int InheritedDescriptors::add(int fd) {
   return kFirstInherited + static_cast<int>(descriptors_.size()) - 1;
 }
 
-ChildIdentity child_identity() {
-  static const ChildIdentity identity = [] {
-    if (::geteuid() != 0) return ChildIdentity{};
-    const passwd* nobody = ::getpwnam("nobody");
-    if (nobody == nullptr) return ChildIdentity{true, 65534, 65534};
-    return ChildIdentity{true, nobody->pw_uid, nobody->pw_gid};
-  }();
+ChildIdentity child_identity(bool kvm) {
+  constexpr uid_t kNobody = 65534;
+  if (::geteuid() != 0) return {};
+  ChildIdentity identity{true, kNobody, kNobody, {}};
+  if (const passwd* nobody = ::getpwnam("nobody"); nobody != nullptr) {
+    identity.user = nobody->pw_uid;
+    identity.group = nobody->pw_gid;
+  }
+  struct stat device {};
+  constexpr mode_t kGroupAccess = S_IRGRP | S_IWGRP;
+  if (kvm && ::stat("/dev/kvm", &device) == 0 && (device.st_mode & kGroupAccess) == kGroupAccess &&
+      device.st_gid != 0) {
+    identity.device_group = device.st_gid;
+  }
   return identity;
 }
 
 ChildProcess ChildProcess::start(const std::vector<std::string>& argv,
                                  const InheritedDescriptors& descriptors,
-                                 const ProcessLimits& limits) {
+                                 const ProcessLimits& limits, const ChildIdentity& identity) {
   std::vector<std::string> argument_strings = argv;
   std::vector<std::string> environment_strings = {"LC_ALL=C", "HOME=/"};
   if (const char* path = ::getenv("PATH"); path != nullptr) {
@@ -189,7 +196,7 @@ ChildProcess ChildProcess::start(const std::vector<std::string>& argv,
   plan.arguments = pointers(argument_strings);
   plan.environment = pointers(environment_strings);
   plan.descriptors = descriptors.descriptors();
-  plan.identity = child_identity();
+  plan.identity = identity;
   plan.limits = {std::pair{RLIMIT_AS, exactly(limits.address_space)},
                  {RLIMIT_FSIZE, exactly(limits.file_size)},
                  {RLIMIT_CPU, exactly(static_cast<std::uint64_t>(limits.cpu_time.count()))},

@@ -40,8 +40,10 @@ struct ChildIdentity {
   bool changes = false;
   uid_t user = 0;
   gid_t group = 0;
+  std::optional<gid_t> device_group;  ///< what lets it open /dev/kvm
 };
-ChildIdentity child_identity();
+/// `kvm`: it must be able to open /dev/kvm, where that is left to a group.
+ChildIdentity child_identity(bool kvm = false);
 
 /// How a process ended.
 struct ProcessEnd {
@@ -55,7 +57,8 @@ class ChildProcess {
   ChildProcess() = default;
   /// Throws std::system_error when `argv[0]` (looked up in PATH) cannot be run.
   static ChildProcess start(const std::vector<std::string>& argv,
-                            const InheritedDescriptors& descriptors, const ProcessLimits& limits);
+                            const InheritedDescriptors& descriptors, const ProcessLimits& limits,
+                            const ChildIdentity& identity);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   /// Kills it.

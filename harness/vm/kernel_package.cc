@@ -30,7 +30,7 @@ void require_known_series(const std::string& series) {
 
 /// What to type to have the series fetched.
 std::string remedy(const std::string& series) {
-  return series == "6.1" ? "run `make setup`" : "run `make setup KERNEL=" + series + "`";
+  return series == "6.1" ? "run `make setup`" : "run `tools/setup --kernel " + series + "`";
 }
 
 }  // namespace
@@ -47,6 +47,7 @@ KernelPackage kernel_package(const std::string& series) {
     package.headers = json.at("headers").get<std::string>();
     package.modules = json.at("modules").get<std::string>();
     package.vmlinux = json.at("vmlinux").get<std::string>();
+    package.vmlinuz = json.value("vmlinuz", "");
   } catch (const std::system_error&) {
     throw EnvironmentError("The guest kernel " + series + " is not there: " + remedy(series) + ".");
   } catch (const nlohmann::json::exception& error) {

@@ -15,6 +15,9 @@ struct KernelPackage {
   std::filesystem::path headers;  ///< what a module is built against
   std::filesystem::path modules;  ///< ".../lib/modules/<release>"
   std::filesystem::path vmlinux;  ///< uncompressed ELF with a PVH entry
+  /// The bzImage. It unpacks itself, which takes longer, but only its own start-up code can enter
+  /// 5-level paging.
+  std::filesystem::path vmlinuz;
 };
 
 /// Throws UsageError for a series that kernels.json does not name, EnvironmentError when set-up has

@@ -92,7 +92,7 @@ MachineState::MachineState(const MachineSpec& wanted, const MachineOptions& want
     return inherited.add_path(theirs.back().get());
   };
   if (boot) {
-    channels.kernel = inherit_file(boot->vmlinux);
+    channels.kernel = inherit_file(boot->kernel);
     channels.initramfs = inherit_file(boot->initramfs);
   } else {
     channels.incoming = true;

@@ -20,7 +20,7 @@ namespace zcl::vm {
 
 /// What QEMU starts from: the kernel, or nothing (it then waits for an incoming migration).
 struct BootSource {
-  std::string vmlinux;
+  std::string kernel;
   std::string initramfs;
 };
 

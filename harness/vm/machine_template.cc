@@ -19,13 +19,25 @@ constexpr std::uint64_t kMib = 1U << 20;
 constexpr std::uint64_t kTypicalTemplate = 256 * kMib;
 constexpr std::size_t kMaxKallsyms = 64 * kMib;
 
+/// What is booted of `kernel` for `spec`.
+std::filesystem::path kernel_image(const KernelPackage& kernel, const MachineSpec& spec) {
+  if (!spec.five_level_paging) return kernel.vmlinux;
+  if (kernel.vmlinuz.empty()) {
+    throw EnvironmentError("The guest kernel " + kernel.series +
+                           " was set up without its bzImage, which 5-level paging needs: run "
+                           "`tools/setup --renew`.");
+  }
+  return kernel.vmlinuz;
+}
+
 /// All that a template depends on.
 std::string template_key(const MachineSpec& spec, const Accelerator& accelerator,
-                         const KernelPackage& kernel, const std::string& initramfs) {
+                         const KernelPackage& kernel, const std::filesystem::path& initramfs) {
   QemuChannels channels;
   channels.cables.resize(cables_of(spec).size());
-  channels.kernel = kernel.vmlinux;
-  channels.initramfs = initramfs;
+  // Not where they are, but what they are: two source trees may share a template.
+  channels.kernel = kernel_image(kernel, spec).filename().string();
+  channels.initramfs = initramfs.filename().string();
   const nlohmann::json key = {{"format", 1},
                               {"qemu", qemu_binary().version},
                               {"arguments", qemu_arguments(spec, accelerator, channels)},
@@ -34,7 +46,7 @@ std::string template_key(const MachineSpec& spec, const Accelerator& accelerator
 }
 
 BootedMachine boot(const MachineSpec& spec, MachineOptions options, const Accelerator& accelerator,
-                   const BootSource& source) {
+                   const KernelPackage& kernel, const BootSource& source) {
   const std::uint64_t size = spec.memory_mib * kMib;
   const std::uint64_t needed = kTypicalTemplate + size / 64;
   TemplateStore::make_room(needed);
@@ -45,7 +57,7 @@ BootedMachine boot(const MachineSpec& spec, MachineOptions options, const Accele
   BootedMachine booted;
   const auto kallsyms = machine.agent->get_file("/proc/kallsyms", kMaxKallsyms);
   booted.kallsyms.assign(kallsyms.begin(), kallsyms.end());
-  booted.btf = elf_section(base::read_file(source.vmlinux), ".BTF");
+  booted.btf = elf_section(base::read_file(kernel.vmlinux), ".BTF");
   machine.agent->write_text("/proc/sys/kernel/printk", "8");
   booted.device_state = machine.save_device_state();
   booted.ram = std::move(machine.ram);
@@ -57,18 +69,18 @@ BootedMachine boot(const MachineSpec& spec, MachineOptions options, const Accele
 std::shared_ptr<Template> booted_template(const MachineSpec& spec, const MachineOptions& options,
                                           const Accelerator& accelerator) {
   const auto kernel = kernel_package(spec.kernel);
-  const BootSource source{kernel.vmlinux, initramfs_image(kernel, spec.boot_modules)};
+  const BootSource source{kernel_image(kernel, spec).string(),
+                          initramfs_image(kernel, spec.boot_modules)};
   const base::Deadline deadline("boot of the template",
                                 options.deadlines.boot * 2);  // another may boot it first
   return TemplateStore::get(template_key(spec, accelerator, kernel, source.initramfs), deadline,
-                            [&] { return boot(spec, options, accelerator, source); });
+                            [&] { return boot(spec, options, accelerator, kernel, source); });
 }
 
 std::string template_file(const MachineSpec& spec) {
   const auto kernel = kernel_package(spec.kernel);
   const auto initramfs = initramfs_image(kernel, spec.boot_modules);
-  return TemplateStore::path_of(
-      template_key(spec, choose_accelerator(spec), kernel, initramfs.string()));
+  return TemplateStore::path_of(template_key(spec, choose_accelerator(spec), kernel, initramfs));
 }
 
 Accelerator choose_accelerator(const MachineSpec& spec) {

@@ -32,8 +32,9 @@ std::string sysfs_of_edu(const std::string& file) {
 TEST(Clone, IsAFreshMachineEachTime) {
   {
     auto first = Machine::start(speed_machine());
-    first.agent().write_text("/tmp/trace", "of the first");
-    EXPECT_EQ(first.agent().get_text("/tmp/trace"), "of the first");
+    const base::Bytes text = {'f', 'i', 'r', 's', 't'};
+    first.agent().put_file("/tmp/trace", text);
+    EXPECT_EQ(first.agent().get_text("/tmp/trace"), "first");
   }
   auto second = Machine::start(speed_machine());
   EXPECT_THROW(second.agent().get_text("/tmp/trace"), GuestError);

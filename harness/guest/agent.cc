@@ -259,6 +259,10 @@ std::optional<Agent::Message> Agent::answer(const std::string& operation, const 
   if (operation == op::kInterfaceAt) {
     return Message{{key::kInterface, interface_at(fields.text(key::kSlot))}};
   }
+  if (operation == op::kEntropy) {
+    add_entropy(fields.bytes(key::kData));
+    return done;
+  }
   if (operation == op::kClock) {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);

@@ -28,6 +28,7 @@
 //   interface_at    slot                                            interface
 //   pci_remove      address                                         -
 //   pci_rescan      -                                               -
+//   entropy         data (at most kMaxEntropy bytes)                -  (credited, and drawn on)
 //   clock           -                                               ns
 //   sleep           ns                                              -  (after `ns` of guest time)
 //
@@ -62,6 +63,8 @@ inline constexpr unsigned kMaxDepth = 4;
 inline constexpr std::size_t kMaxArguments = 1024;
 /// The agent reads no more of its children's output while this much is unsent.
 inline constexpr std::size_t kMaxUnsent = 1U << 20;
+/// Of one `entropy` request.
+inline constexpr std::size_t kMaxEntropy = 512;
 /// Programs running at a time.
 inline constexpr std::size_t kMaxProcesses = 64;
 
@@ -85,6 +88,7 @@ inline constexpr char kInterfaceDown[] = "interface_down";
 inline constexpr char kInterfaceAt[] = "interface_at";
 inline constexpr char kPciRemove[] = "pci_remove";
 inline constexpr char kPciRescan[] = "pci_rescan";
+inline constexpr char kEntropy[] = "entropy";
 inline constexpr char kClock[] = "clock";
 inline constexpr char kSleep[] = "sleep";
 }  // namespace op

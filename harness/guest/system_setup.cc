@@ -2,7 +2,9 @@
 #include "harness/guest/system_setup.hh"
 
 #include <fcntl.h>
+#include <linux/random.h>
 #include <malloc.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "harness/guest/descriptor.hh"
 #include "harness/guest/files.hh"
 #include "harness/guest/modules.hh"
 #include "harness/guest/network.hh"
@@ -143,6 +146,24 @@ void print_on_console(const std::string& line) {
   if (!console.valid()) console = Descriptor(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
   const std::string text = line + "\n";
   [[maybe_unused]] const ssize_t ignored = ::write(console.get(), text.data(), text.size());
+}
+
+void add_entropy(std::span<const std::uint8_t> data) {
+  // struct rand_pool_info of linux/random.h ends in an array without a size, which C++ lacks.
+  struct {
+    int entropy_bits;
+    int bytes;
+    std::uint8_t data[kMaxEntropy];
+  } pool{};
+  if (data.size() > sizeof pool.data) refuse("add entropy", EINVAL);
+  pool.bytes = static_cast<int>(data.size());
+  pool.entropy_bits = pool.bytes * 8;
+  std::memcpy(pool.data, data.data(), data.size());
+  const Descriptor device(::open("/dev/urandom", O_RDWR | O_CLOEXEC));
+  if (!device.valid() || ::ioctl(device.get(), RNDADDENTROPY, &pool) < 0 ||
+      ::ioctl(device.get(), RNDRESEEDCRNG) < 0) {
+    refuse("add entropy");
+  }
 }
 
 }  // namespace zcl::guest

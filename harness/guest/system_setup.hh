@@ -2,6 +2,8 @@
 // What init does before the agent can serve.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,5 +32,9 @@ Descriptor open_port();
 
 /// Prints a line on the console (and in the kernel's log where there is no console).
 void print_on_console(const std::string& line);
+
+/// Gives the kernel's random number generator fresh entropy and makes it draw on it at once.
+/// Throws RequestError.
+void add_entropy(std::span<const std::uint8_t> data);
 
 }  // namespace zcl::guest

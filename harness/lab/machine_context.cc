@@ -49,7 +49,9 @@ vm::Machine Context::start(const std::string& name,
   if (adjust) adjust(spec);
   if (spec.mode == vm::Mode::count) spec.cpus = 1;
   mode_ = spec.mode;
-  return vm::Machine::start(spec);
+  vm::MachineOptions machine_options;
+  machine_options.seed = options_.seed;
+  return vm::Machine::start(spec, machine_options);
 }
 
 void Context::load(vm::Machine& machine, const std::string& module, const std::string& parameters) {

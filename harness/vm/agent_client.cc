@@ -283,6 +283,11 @@ void AgentClient::rescan_pci(const std::string& pci_address) {
   connection_->call({{key::kOp, op::kPciRescan}});
 }
 
+void AgentClient::add_entropy(base::ByteView bytes) {
+  connection_->call(
+      {{key::kOp, op::kEntropy}, {key::kData, guest::binary({bytes.begin(), bytes.end()})}});
+}
+
 void AgentClient::ping(const base::Deadline& deadline) {
   connection_->call({{key::kOp, op::kPing}}, deadline);
 }

@@ -111,6 +111,8 @@ class AgentClient {
   std::string interface_of(const std::string& nic);
   /// Removes and rescans a PCI device (`edu` has no migration state and needs it after a clone).
   void rescan_pci(const std::string& pci_address);
+  /// Reseeds the kernel's random number generator; at most 512 bytes.
+  void add_entropy(base::ByteView bytes);
   /// Answers as soon as it can.
   void ping(const base::Deadline& deadline);
   /// Guest monotonic time, nanoseconds.

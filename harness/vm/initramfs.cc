@@ -157,7 +157,7 @@ std::filesystem::path initramfs_image(const KernelPackage& kernel,
   for (const auto& name : kAgentModules) load_list += name + "\n";
   for (const auto& name : boot_modules) load_list += name + "\n";
 
-  constexpr auto kFormat = "initramfs 1\n";
+  constexpr auto kFormat = "initramfs 2\n";
   std::uint64_t key = crc64(kFormat + load_list + kernel.release + kernel.package_version +
                             kernel.modules.string());
   key = crc64(agent, key);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "harness/vm/machine.hh"
 
+#include <sys/random.h>
+
 #include <nlohmann/json.hpp>
 
 #include "harness/base/error.hh"
@@ -20,8 +22,12 @@ constexpr std::size_t kEntropyBytes = 64;
 
 /// Clones of one template share the state of its random number generator.
 void stir_random_numbers(MachineState& state) {
-  const auto entropy = base::RandomStream(state.options.seed, "guest entropy").bytes(kEntropyBytes);
-  state.agent->put_file("/dev/urandom", entropy);
+  auto entropy = base::RandomStream(state.options.seed, "guest entropy").bytes(kEntropyBytes);
+  if (state.spec.mode == Mode::speed &&
+      ::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size())) {
+    base::throw_system_error("getrandom");
+  }
+  state.agent->add_entropy(entropy);
 }
 
 }  // namespace

@@ -36,8 +36,8 @@ struct MachineOptions {
   std::size_t console_limit = 4U << 20;  ///< bytes; beyond: FaultKind::log_flood
   /// Kinds that end the experiment. A warning is reported by check_console() in any case.
   bool stop_at_warning = false;
-  /// Of the guest's random numbers. In count mode all of them derive from it; in speed mode the
-  /// host's entropy is added.
+  /// Of the guest's random numbers in count mode, which repeat. In speed mode they come from the
+  /// host and do not.
   std::uint64_t seed = 1;
 };
 

@@ -7,6 +7,7 @@
 #include "harness/base/error.hh"
 #include "harness/cli/command.hh"
 #include "harness/lab/run.hh"
+#include "harness/vm/signal_cleanup.hh"
 
 namespace zcl::cli {
 
@@ -65,6 +66,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  zcl::vm::clean_up_on_signals();
   try {
     return zcl::cli::run(argc, argv);
   } catch (const zcl::Error& error) {

@@ -21,6 +21,10 @@ static bool clear_mark = true;
 module_param(clear_mark, bool, 0444);
 MODULE_PARM_DESC(clear_mark, "clear the marks before the buffer is freed");
 
+static bool one_block;
+module_param(one_block, bool, 0444);
+MODULE_PARM_DESC(one_block, "allocate and free the buffer as one block, as 2.4 drivers did");
+
 static size_t daq_marked_pages(const struct daq_area *area)
 {
 	return mark_reserved > 1 ? area->bytes >> PAGE_SHIFT : mark_reserved;
@@ -45,8 +49,16 @@ static void daq_clear_mark(struct daq_area *area)
 /*
  * GFP_DMA, because the device drives 28 address lines and the next zone up promises only 32.
  * alloc_pages_exact() splits what it allocates: every page has a reference count of its own, which
- * vm_insert_page() and the network stack need.
+ * vm_insert_page() and the network stack need. Of one block only the first page has one.
  */
+static void *daq_alloc_pages(size_t bytes)
+{
+	const gfp_t flags = GFP_KERNEL | GFP_DMA | __GFP_ZERO | __GFP_NOWARN;
+
+	return one_block ? (void *)__get_free_pages(flags, get_order(bytes)) :
+			   alloc_pages_exact(bytes, flags);
+}
+
 struct daq_area *daq_buffer_create(size_t pages)
 {
 	struct daq_area *area = kzalloc(sizeof(*area), GFP_KERNEL);
@@ -55,8 +67,7 @@ struct daq_area *daq_buffer_create(size_t pages)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&area->users);
 	area->bytes = pages << PAGE_SHIFT;
-	area->memory = alloc_pages_exact(area->bytes, GFP_KERNEL | GFP_DMA | __GFP_ZERO |
-						      __GFP_NOWARN);
+	area->memory = daq_alloc_pages(area->bytes);
 	if (!area->memory) {
 		kfree(area);
 		return ERR_PTR(-ENOMEM);
@@ -64,6 +75,16 @@ struct daq_area *daq_buffer_create(size_t pages)
 	area->physical = virt_to_phys(area->memory);
 	daq_mark(area);
 	return area;
+}
+
+/* Gives the buffer's pages back. */
+static void daq_buffer_free(struct daq_area *area)
+{
+	daq_clear_mark(area);
+	if (one_block)
+		free_pages((unsigned long)area->memory, get_order(area->bytes));
+	else
+		free_pages_exact(area->memory, area->bytes);
 }
 
 /*
@@ -120,19 +141,16 @@ struct daq_area *daq_region_create(phys_addr_t start, size_t bytes)
 static void daq_area_release(struct kref *users)
 {
 	/* ZCL-BEGIN lifetime: free the memory when nobody is left
-	 * `users` is a member of struct daq_area. The buffer: daq_clear_mark(), then
-	 * free_pages_exact(). The region (memory == NULL): remove_resource() of its claim. Then the
-	 * struct itself.
-	 * > (void)daq_clear_mark;
+	 * `users` is a member of struct daq_area. The buffer: daq_buffer_free(). The region (memory
+	 * is NULL): remove_resource() of its claim. Then the struct itself.
+	 * > (void)daq_buffer_free;
 	 */
 	struct daq_area *area = container_of(users, struct daq_area, users);
 
-	if (area->memory) {
-		daq_clear_mark(area);
-		free_pages_exact(area->memory, area->bytes);
-	} else {
+	if (area->memory)
+		daq_buffer_free(area);
+	else
 		remove_resource(&area->claim);
-	}
 	kfree(area);
 	/* ZCL-END lifetime */
 }

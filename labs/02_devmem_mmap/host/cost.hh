@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: MIT
-// What one repetition of a command costs the guest.
+// What a measured command of the probe costs the guest.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "labs/02_devmem_mmap/host/probe.hh"
 
 namespace zcl::lab02 {
 
-/// Counted by the host; `faults` by the guest's kernel.
 struct Cost {
   double instructions = 0;
   double user_instructions = 0;
   double kernel_instructions = 0;
   double system_calls = 0;
-  double faults = 0;
+  double faults = 0;  ///< as the guest's kernel counts them; all else is counted by the host
 };
 
-/// The cost of one repetition of `command(times)`. Taken from the difference of `few` and `many`
-/// repetitions, so that what it costs to send the command and to answer it cancels out. One
-/// repetition runs before, to bring everything into use. The answer may be the process's faults.
-Cost cost_of(vm::Machine& machine, Probe& probe,
-             const std::function<std::string(unsigned times)>& command, unsigned few = 1,
-             unsigned many = 3);
+/// The cost of `command`, divided by `units`: from the probe's begin mark to its end mark. The
+/// command runs once before, to bring everything into use. The marks are the guest's, so this
+/// explains and earns nothing.
+Cost cost_of(vm::Machine& machine, Probe& probe, const std::string& command, double units = 1);
 
 }  // namespace zcl::lab02

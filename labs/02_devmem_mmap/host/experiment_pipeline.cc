@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr unsigned kBufferPages = 16;
 constexpr std::uint64_t kBufferBytes = kBufferPages * kPage;
+constexpr unsigned kMeasured = 32;  ///< packets
 
 struct Path {
   std::string name;
@@ -64,7 +65,7 @@ class Pipeline {
       probe.must("read " + daq + " " + to_hex(page) + " " + bytes + " " + to_hex(data),
                  "reading the sample");
     } else {
-      probe.must("sum " + to_hex(data) + " " + bytes + " 1", "reading the sample");
+      probe.must("sum " + to_hex(data) + " " + bytes, "reading the sample");
     }
     stages.places[1] = places(sample);
     probe.must((path.way == "in_place" ? "send_in_place " : "send ") + std::string(kPeerAddress) +
@@ -76,14 +77,11 @@ class Pipeline {
     }
     stages.places[2] = places(sample);
 
-    stages.cost = cost_of(
-        machine_, probe,
-        [&](unsigned times) {
-          return "send_many " + path.way + " " + daq + " " + to_hex(view) + " " + bytes + " 0 " +
-                 std::to_string(times) + " " + kPeerAddress;
-        },
-        4, 12);
-    receive_payloads(link_, 1 + 4 + 12, base::Deadline("the measured frames", 20s));
+    stages.cost = cost_of(machine_, probe,
+                          "send_many " + path.way + " " + daq + " " + to_hex(view) + " " + bytes +
+                              " 0 " + std::to_string(kMeasured) + " " + kPeerAddress,
+                          kMeasured);
+    receive_payloads(link_, 2 * kMeasured, base::Deadline("the measured frames", 20s));
     return stages;
   }
 

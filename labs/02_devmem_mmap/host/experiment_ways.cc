@@ -32,17 +32,18 @@ struct Figures {
   std::size_t places = 0;
 };
 
-std::string command_for(const Way& way, std::uint64_t bytes, unsigned times) {
-  const auto tail = std::to_string(bytes) + " " + std::to_string(times);
+std::string command_for(const Way& way, std::uint64_t bytes) {
   switch (way.kind) {
     case Kind::read:
-      return "sum_copied " + way.file + " read " + std::to_string(way.piece) + " " + tail;
+      return "sum_copied " + way.file + " read " + std::to_string(way.piece) + " " +
+             std::to_string(bytes);
     case Kind::ioctl:
-      return "sum_copied " + way.file + " ioctl " + std::to_string(way.piece) + " " + tail;
+      return "sum_copied " + way.file + " ioctl " + std::to_string(way.piece) + " " +
+             std::to_string(bytes);
     case Kind::mapping:
       break;
   }
-  return "sum_mapped " + way.file + " " + to_hex(way.offset) + " " + tail;
+  return "sum_mapped " + way.file + " " + to_hex(way.offset) + " " + std::to_string(bytes);
 }
 
 /// Places of the payload on page `page` of the area once the program has read up to that page.
@@ -51,9 +52,9 @@ std::size_t count_places(vm::Machine& machine, Probe& probe, const Way& way,
   vm::VirtualAddress view = 0;
   if (way.kind == Kind::mapping) {
     view = map_readable(probe, way.file, way.offset, kMib, "mapping the area");
-    probe.must("sum " + to_hex(view) + " " + std::to_string(kMib) + " 1", "reading the area");
+    probe.must("sum " + to_hex(view) + " " + std::to_string(kMib), "reading the area");
   } else {
-    probe.must(command_for(way, (page + 1) * kPage, 1), "copying the area");
+    probe.must(command_for(way, (page + 1) * kPage), "copying the area");
   }
   std::size_t places = 0;
   {
@@ -66,9 +67,7 @@ std::size_t count_places(vm::Machine& machine, Probe& probe, const Way& way,
 
 double cost_of_reading_again(vm::Machine& machine, Probe& probe, const Way& way) {
   const auto view = map_readable(probe, way.file, way.offset, kMib, "mapping the area");
-  const auto cost = cost_of(machine, probe, [&](unsigned times) {
-    return "sum " + to_hex(view) + " " + std::to_string(kMib) + " " + std::to_string(times);
-  });
+  const auto cost = cost_of(machine, probe, "sum " + to_hex(view) + " " + std::to_string(kMib));
   probe.must("unmap " + to_hex(view) + " " + std::to_string(kMib), "munmap");
   return cost.instructions / kMib;
 }
@@ -135,8 +134,7 @@ void compare_ways(lab::ExperimentContext& context) {
     }
     Figures figures;
     figures.places = count_places(machine, probe, way, payload, page);
-    figures.cost =
-        cost_of(machine, probe, [&](unsigned times) { return command_for(way, kMib, times); });
+    figures.cost = cost_of(machine, probe, command_for(way, kMib));
     if (way.kind == Kind::mapping) {
       figures.read_again = cost_of_reading_again(machine, probe, way);
     }

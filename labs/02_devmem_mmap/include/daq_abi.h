@@ -66,4 +66,8 @@ struct daq_copy {
 
 #define DAQ_MAX_PAGES 512
 
+/* What daq_probe puts around a loop that is measured (count_mark.hh). */
+#define DAQ_MARK_BEGIN 0x0201
+#define DAQ_MARK_END 0x0202
+
 #endif

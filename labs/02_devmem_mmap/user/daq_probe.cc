@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "count_mark.hh"
 #include "daq_abi.h"
 #include "edu_loader.hh"
 #include "guarded_read.hh"
@@ -52,10 +53,20 @@ void* map(int file, std::uint64_t offset, std::size_t length, int protection, in
   return address;
 }
 
-std::string faults() {
+long faults() {
   rusage usage{};
   check("getrusage", ::getrusage(RUSAGE_SELF, &usage));
-  return std::to_string(usage.ru_minflt + usage.ru_majflt);
+  return usage.ru_minflt + usage.ru_majflt;
+}
+
+/// Runs `body` between the marks that the host measures by. -> its page faults
+template <typename Body>
+Answer measured(Body&& body) {
+  const long before = faults();
+  zcl::user::count_mark<DAQ_MARK_BEGIN>();
+  body();
+  zcl::user::count_mark<DAQ_MARK_END>();
+  return std::to_string(faults() - before);
 }
 
 /// Reads `total` bytes of the buffer in pieces, the copying way, and every copied byte once.
@@ -149,38 +160,34 @@ const daq::Commands kMemoryCommands = {
        daq::wipe(bytes);
        return Answer();
      }},
-    // ADDRESS LENGTH TIMES: reads every byte of a mapping
+    // ADDRESS LENGTH: reads every byte of a mapping; measured
     {"sum",
      [](Arguments& a) {
        const std::uint8_t* address = a.address();
        const auto length = a.number();
-       for (auto times = a.number(); times > 0; --times) daq::sum_words(address, length);
-       return Answer();
+       return measured([&] { daq::sum_words(address, length); });
      }},
-    // DESCRIPTOR OFFSET LENGTH TIMES: maps, reads every byte, unmaps -> page faults
+    // DESCRIPTOR OFFSET LENGTH: maps, reads every byte, unmaps; measured
     {"sum_mapped",
      [](Arguments& a) {
        const int file = a.descriptor();
        const auto offset = a.number();
        const auto length = a.number();
-       for (auto times = a.number(); times > 0; --times) {
+       return measured([&] {
          void* address = map(file, offset, length, PROT_READ, MAP_SHARED);
          daq::sum_words(static_cast<const std::uint8_t*>(address), length);
          check("munmap", ::munmap(address, length));
-       }
-       return faults();
+       });
      }},
-    // DESCRIPTOR read|ioctl PIECE LENGTH TIMES: copies and reads every byte -> page faults
+    // DESCRIPTOR read|ioctl PIECE LENGTH: copies and reads every byte; measured
     {"sum_copied",
      [](Arguments& a) {
        const int file = a.descriptor();
        const auto way = a.word();
        const auto piece = a.number();
        const auto length = a.number();
-       for (auto times = a.number(); times > 0; --times) read_copied(file, way, piece, length);
-       return faults();
+       return measured([&] { read_copied(file, way, piece, length); });
      }},
-    {"faults", [](Arguments&) { return faults(); }},
     // Never answers: a program that never sleeps
     {"spin",
      [](Arguments&) -> Answer {
@@ -308,20 +315,25 @@ Answer send_by_pipe(const std::string& address, std::uint8_t* data, std::size_t 
 }
 
 /// Sends `count` samples of the buffer from byte `start` on, `stride` bytes apart, as fast as it
-/// goes. `data`: where the buffer is mapped; not used by the way "copy", which reads `file`.
-void send_many(const std::string& way, int file, std::size_t start, const std::uint8_t* data,
-               std::size_t bytes, std::size_t stride, unsigned count, const std::string& address) {
+/// goes; measured. `data`: where the buffer is mapped; not used by the way "copy", which reads
+/// `file`.
+Answer send_many(const std::string& way, int file, std::size_t start, const std::uint8_t* data,
+                 std::size_t bytes, std::size_t stride, unsigned count,
+                 const std::string& address) {
   const auto socket = connect_in_place(address);
   Bytes copy(bytes);
-  for (unsigned i = 0; i < count; ++i) {
-    const std::size_t at = start + i * stride;
-    const std::uint8_t* from = data + at;
-    if (way == "copy") {
-      check("pread", ::pread(file, copy.data(), bytes, static_cast<off_t>(at)));
-      from = copy.data();
+  const int flags = way == "in_place" ? MSG_ZEROCOPY : 0;
+  return measured([&] {
+    for (unsigned i = 0; i < count; ++i) {
+      const std::size_t at = start + i * stride;
+      const std::uint8_t* from = data + at;
+      if (way == "copy") {
+        check("pread", ::pread(file, copy.data(), bytes, static_cast<off_t>(at)));
+        from = copy.data();
+      }
+      check("send", ::send(socket.get(), from, bytes, flags));
     }
-    check("send", ::send(socket.get(), from, bytes, way == "in_place" ? MSG_ZEROCOPY : 0));
-  }
+  });
 }
 
 /// Device A -> here -> NIC, sample by sample: each transfer takes the device 100 ms.
@@ -378,8 +390,7 @@ const daq::Commands kNetworkCommands = {
        const auto bytes = a.number();
        const auto stride = a.number();
        const auto count = static_cast<unsigned>(a.number());
-       send_many(way, file, 0, data, bytes, stride, count, a.word());
-       return Answer();
+       return send_many(way, file, 0, data, bytes, stride, count, a.word());
      }},
     // copy|map|in_place DESCRIPTOR DATA LENGTH COUNT ADDRESS
     {"stream",

@@ -210,7 +210,7 @@ TEST(CountMode, CountsTheSameForTheSameWork) {
     const auto result = machine.agent().run({.argv = {"/tmp/probe", "loop", "1000"}});
     ASSERT_TRUE(result.ok()) << result.error;
     runs.push_back(machine.instructions() - before);
-    const auto marks = machine.instruction_counter().marks();
+    const auto marks = machine.counter().marks();
     ASSERT_EQ(marks.size(), 2U);
     EXPECT_EQ((marks[1].counts - marks[0].counts).user, 2001U);
   }

@@ -10,7 +10,7 @@ Cost cost_of(vm::Machine& machine, Probe& probe, const std::string& command, dou
   probe.must(command, "the measured command");
   const auto faults = probe.number(command, "the measured command");
   const auto counts =
-      vm::between_marks(machine.instruction_counter().marks(), DAQ_MARK_BEGIN, DAQ_MARK_END);
+      vm::between_marks(machine.counter().marks(), DAQ_MARK_BEGIN, DAQ_MARK_END);
   const auto each = [&](std::uint64_t total) { return static_cast<double>(total) / units; };
   return {.instructions = each(counts.total()),
           .user_instructions = each(counts.user),

@@ -15,6 +15,7 @@
 #include "harness/guest/modules.hh"
 #include "harness/guest/network.hh"
 #include "harness/guest/request_error.hh"
+#include "harness/guest/system_setup.hh"
 
 namespace zcl::guest {
 

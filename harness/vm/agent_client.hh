@@ -120,6 +120,9 @@ class AgentClient {
   /// Sleeps in the guest for `ns` of guest time.
   void sleep_ns(std::uint64_t ns);
 
+  /// For the rest of vm/ (guest_shell.hh).
+  AgentConnection& connection() { return *connection_; }
+
  private:
   std::shared_ptr<AgentConnection> connection_;
   std::map<std::string, std::string> slots_;

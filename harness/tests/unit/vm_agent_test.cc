@@ -14,6 +14,7 @@
 #include "harness/base/random.hh"
 #include "harness/vm/agent_client.hh"
 #include "harness/vm/agent_connection.hh"
+#include "harness/vm/guest_shell.hh"
 
 namespace zcl::vm {
 namespace {
@@ -211,6 +212,33 @@ TEST_F(AgentTest, KillsAForgottenProgram) {
   const base::Deadline deadline = soon();
   while (::kill(pid, 0) == 0 && !deadline.passed()) client_->ping(soon());
   EXPECT_NE(::kill(pid, 0), 0);
+}
+
+/// A terminal session whose user types `typed`.
+std::pair<int, std::string> session(AgentConnection& connection, const std::string& typed) {
+  auto [keyboard, typist] = base::socket_pair();
+  auto [screen, reader] = base::socket_pair();
+  EXPECT_EQ(::send(typist.get(), typed.data(), typed.size(), 0),
+            static_cast<ssize_t>(typed.size()));
+  const int status = relay_terminal(connection, {"/bin/sh", "-i"}, {keyboard.get(), screen.get()});
+  std::string shown(65536, '\0');
+  const ssize_t got = ::recv(reader.get(), shown.data(), shown.size(), MSG_DONTWAIT);
+  shown.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return {status, shown};
+}
+
+TEST_F(AgentTest, RelaysATerminal) {
+  synchronise();
+  const auto [status, shown] = session(*connection_, "tty && stty size; exit 3\n");
+  EXPECT_EQ(status, 3);
+  EXPECT_THAT(shown, testing::HasSubstr("/dev/pts/"));
+  EXPECT_THAT(shown, testing::HasSubstr("24 80"));
+}
+
+TEST_F(AgentTest, LeavesATerminalThatDoesNotEnd) {
+  synchronise();
+  EXPECT_EQ(session(*connection_, "sleep 600\n\x1d").first, 0);
+  client_->ping(soon());
 }
 
 TEST_F(AgentTest, StaysAtWorkWhileAnotherRequestSleeps) {

@@ -23,8 +23,9 @@ constexpr unsigned kMostJobs = 64;
 /// Writes all of `text` to standard output. A reader that went away (`zcl list | head`) is no
 /// error of ours: SIGPIPE is ignored, and EPIPE ends the writing.
 void write_out(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (std::fflush(stdout) != 0 && errno != EPIPE) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written && errno != EPIPE) {
     throw EnvironmentError(std::string("Cannot write to standard output: ") + std::strerror(errno) +
                            ".");
   }
@@ -68,6 +69,21 @@ void add_machine_options(CLI::App& command, lab::RunOptions& options) {
       ->capture_default_str();
 }
 
+void add_seed_option(CLI::App& command, lab::RunOptions& options, const std::string& meaning) {
+  // Digits only: what is negative would otherwise be taken for a very large number.
+  const CLI::Validator digits(
+      [](std::string& text) {
+        return text.find_first_not_of("0123456789") == std::string::npos && text.size() < 20
+                   ? std::string()
+                   : "expected a whole number of at most 19 digits, not \"" + text + "\"";
+      },
+      "");
+  command.add_option("--seed", options.seed, meaning)
+      ->check(digits)
+      ->type_name("N")
+      ->capture_default_str();
+}
+
 void add_run_options(CLI::App& command, lab::RunOptions& options) {
   static const std::map<std::string, vm::Mode> modes = {{"count", vm::Mode::count},
                                                         {"speed", vm::Mode::speed}};
@@ -78,9 +94,7 @@ void add_run_options(CLI::App& command, lab::RunOptions& options) {
       ->check(CLI::IsMember({"count", "speed"}))
       ->type_name("count|speed");
   add_machine_options(command, options);
-  command.add_option("--seed", options.seed, "Of everything random; the same seed repeats a run")
-      ->type_name("N")
-      ->capture_default_str();
+  add_seed_option(command, options, "Of everything random; the same seed repeats a run");
   command.add_option("--repeat", options.repeat, "Runs of each, with seeds N, N+1, …")
       ->type_name("N")
       ->check(CLI::Range(1U, kMostRepeats))

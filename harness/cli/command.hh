@@ -26,6 +26,8 @@ struct JsonOutput {
 };
 
 void add_json_option(CLI::App& command, JsonOutput& output);
+/// --seed N
+void add_seed_option(CLI::App& command, lab::RunOptions& options, const std::string& meaning);
 /// --mode --accel --kernel --seed --repeat --jobs
 void add_run_options(CLI::App& command, lab::RunOptions& options);
 /// --kernel alone, --accel alone: for commands that start a machine without measuring.

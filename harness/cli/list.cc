@@ -42,7 +42,11 @@ std::string joined(const std::vector<std::string>& parts) {
 }
 
 std::string text_of(const lab::Lab& lab) {
-  std::string text = "Lab " + lab.number + "  " + lab.title + "  (labs/" + lab.id + ")\n";
+  std::string text;
+  for (const auto& part : report::wrap("Lab " + lab.number + "  " + lab.title, kWidth)) {
+    text += part + "\n";
+  }
+  text += "  Folder: labs/" + lab.id + "\n";
   text += "  Steps that a student writes\n";
   for (const auto& step : lab.steps) {
     text += line(step.id, id_width(lab.steps), "", 0, step.title);

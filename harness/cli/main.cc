@@ -38,8 +38,10 @@ int run(int argc, char** argv) {
   add_report(zcl, action);
   add_run(zcl, action);
   add_list(zcl, action);
+  add_doctor(zcl, action);
   add_grade(zcl, action);
   add_handout(zcl, action);
+  add_xray(zcl, action);
   try {
     zcl.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,6 +3,7 @@
 #include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
 #include "harness/cli/session_output.hh"
+#include "harness/report/html.hh"
 
 namespace zcl::cli {
 
@@ -17,10 +18,13 @@ ExitStatus write_report(const Options& options) {
   const auto result = lab::run_session(lab::select_targets({}, options.run.profile), options.run);
   const auto json = valid_json(result.report);
   const auto json_path = (base::out_root() / "report.json").string();
+  const auto html_path = (base::out_root() / "report.html").string();
   JsonOutput{json_path}.write(json);
+  base::write_file_atomically(html_path, std::string_view(report::to_html(result.report)));
   options.json.write(json);
   if (!options.json.only_output()) {
-    print(report::to_table(result.report, terminal_style()) + "Written: " + json_path + "\n");
+    print(report::to_table(result.report, terminal_style()) + "Written: " + json_path +
+          "\n         " + html_path + "\n");
   }
   return finish(result);
 }

@@ -5,12 +5,13 @@
 #include <exception>
 #include <string>
 
+#include "harness/lab/build.hh"
 #include "harness/vm/guest_fault.hh"
 
 namespace zcl::lab {
 
-/// The fault's kind, the place in the module's source where there is one, and the console's tail.
-std::string describe(const vm::FaultReport& fault);
+/// The fault, its call trace with file and line in the sources of `built`, and the console's tail.
+std::string describe(vm::FaultReport fault, const BuiltLab& built);
 
 /// What the exception that is being handled says of the student's work, or of the environment.
 struct Failure {
@@ -19,6 +20,6 @@ struct Failure {
 };
 
 /// To be called in a catch block.
-Failure classify_current_exception();
+Failure classify_current_exception(const BuiltLab& built);
 
 }  // namespace zcl::lab

@@ -15,6 +15,7 @@
 #include <exception>
 
 #include "harness/report/text.hh"
+#include "harness/vm/signal_cleanup.hh"
 
 namespace zcl::lab {
 
@@ -62,6 +63,7 @@ bool reap(pid_t child, int& status, const base::Deadline& deadline) {
 /// Lets the child clean up, then ends it for good.
 int end_child(pid_t child) {
   int status = 0;
+  vm::forget_child(child);
   ::kill(child, SIGTERM);
   if (!reap(child, status, base::Deadline("a job's clean-up", kGrace))) {
     ::kill(child, SIGKILL);
@@ -95,10 +97,12 @@ void JobPool::start(std::size_t key, const Job& job) {
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(1);
+    for (const auto& sibling : running_) vm::forget_child(sibling.child);
     running_.clear();
     read_end.reset();
     run_child(job, write_end.get());
   }
+  vm::remember_child(child);
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
   running_.push_back({.key = key,
                       .job = job,
@@ -131,6 +135,7 @@ JobOutcome JobPool::finish(Running& running, bool timed_out) {
   if (!reap(running.child, status, base::Deadline("a job's end", kGrace))) {
     status = end_child(running.child);
   }
+  vm::forget_child(running.child);
   const json outcome = json::from_cbor(running.received, true, false);
   if (outcome.is_object() && outcome.contains("value")) {
     return {.end = JobOutcome::End::finished, .value = outcome.at("value")};

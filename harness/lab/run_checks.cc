@@ -50,7 +50,7 @@ CheckResult run_once(const BuiltLab& built, const Check& check, const RunOptions
     result.points = check.points;
     result.message = report::printable(context.observation());
   } catch (...) {
-    const auto failure = classify_current_exception();
+    const auto failure = classify_current_exception(built);
     if (failure.environment) {
       blame_environment(result, failure.message);
     } else {
@@ -98,11 +98,12 @@ class Plan {
 
   /// The next check to start: all that it needs have passed. Those that cannot run any more are
   /// skipped on the way.
-  std::optional<std::size_t> next() {
+  std::optional<std::size_t> next(base::Progress& progress) {
     for (std::size_t i = 0; i < lab_.checks.size(); ++i) {
       if (!wanted_[i] || started_[i]) continue;
       if (const auto reason = why_not(lab_.checks[i])) {
         settle(i, *reason);
+        progress.advance(lab_.checks[i].id + " not run");
       } else if (needs_passed(lab_.checks[i])) {
         return i;
       }
@@ -182,7 +183,7 @@ std::vector<CheckResult> run_checks(const BuiltLab& built, const RunOptions& opt
   Plan plan(built.lab, only);
   JobPool pool(options.jobs);
   for (;;) {
-    for (auto next = plan.next(); next; next = plan.next()) {
+    for (auto next = plan.next(progress); next; next = plan.next(progress)) {
       const Check& check = checks[*next];
       const unsigned runs = std::max(options.repeat, 1U);
       const Job job{.name = "check " + check.id,

@@ -32,7 +32,7 @@ nlohmann::json run_repeatedly(const BuiltLab& built, const Experiment& experimen
     } catch (...) {
       // A sentence for a person, in place of whatever was thrown.
       const std::string which = count > 1 ? " (seed " + std::to_string(options.seed) + ")" : "";
-      throw EnvironmentError(classify_current_exception().message + which);
+      throw EnvironmentError(classify_current_exception(built).message + which);
     }
   }
   return report::to_json(merge_runs(std::move(runs)));

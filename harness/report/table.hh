@@ -11,7 +11,7 @@
 namespace zcl::report {
 
 struct TableStyle {
-  std::size_t width = 80;  ///< columns; no line is longer
+  std::size_t width = 80;  ///< columns, at least 60; no line is longer
   bool color = false;      ///< ANSI colours of statuses and verdicts
 };
 

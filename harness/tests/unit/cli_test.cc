@@ -74,14 +74,17 @@ const std::vector<BadCall>& bad_calls() {
       {"no_such_command", {"frobnicate"}, 2, "not expected: frobnicate"},
       {"no_such_option", {"--fast"}, 2, "not expected: --fast"},
       // doctor
-      {"doctor_operand", {"doctor", "01"}, 2, "zcl doctor: The following argument"},
+      {"doctor_operand",
+       {"doctor", "01"},
+       2,
+       "zcl doctor: The following argument was not expected: 01"},
       {"doctor_json_nowhere", {"doctor", "--json", "/no/such/x"}, 2, "Cannot write /no/such/x: "},
       {"doctor_json_directory", {"doctor", "--json", "{tmp}"}, 2, "Cannot write "},
       // list
       {"list_lab", {"list", "97"}, 2, "There is no lab \"97\". There are: "},
       {"list_lab_empty", {"list", ""}, 2, "There is no lab \"\". There are: "},
       {"list_lab_path", {"list", "../labs/01"}, 2, "There is no lab \"../labs/01\"."},
-      {"list_json_no_value", {"list", "--json"}, 2, "--json requires"},
+      {"list_json_no_value", {"list", "--json"}, 2, "--json: 1 required FILE|- missing"},
       // run
       {"run_lab", {"run", "1"}, 2, "There is no lab \"1\". There are: "},
       {"run_experiment",
@@ -96,7 +99,7 @@ const std::vector<BadCall>& bad_calls() {
        {"run", "01", "--kernel", "../6.1"},
        2,
        "There is no kernel series \"../6.1\""},
-      {"run_seed_word", {"run", "01", "--seed", "lucky"}, 2, "--seed: "},
+      {"run_seed_word", {"run", "01", "--seed", "lucky"}, 2, "--seed: expected a whole number"},
       {"run_seed_negative", {"run", "01", "--seed", "-1"}, 2, "--seed: "},
       {"run_repeat_none", {"run", "01", "--repeat", "0"}, 2, "--repeat: "},
       {"run_jobs_many", {"run", "01", "--jobs", "1000"}, 2, "--jobs: "},

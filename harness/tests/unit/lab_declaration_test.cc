@@ -20,7 +20,7 @@ TEST(LoadLab, ReadsTheTinyLab) {
   EXPECT_EQ(lab.number, "99");
   EXPECT_EQ(lab.machines.at("plain").memory_mib, 512U);
   ASSERT_EQ(lab.checks.size(), 4U);
-  EXPECT_EQ(lab.checks[0].time_limit, std::chrono::seconds(60));
+  EXPECT_EQ(lab.checks[0].time_limit, std::chrono::seconds(180));
   EXPECT_EQ(lab.checks[1].time_limit, std::chrono::seconds(5));
   EXPECT_EQ(lab.checks[2].needs, std::vector<std::string>{"99.second"});
   EXPECT_EQ(lab.checks[3].evidence, report::Evidence::guest);

@@ -2,8 +2,12 @@
 #include "harness/lab/session.hh"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 
 #include "harness/base/error.hh"
+#include "harness/lab/check_runs.hh"
+#include "harness/lab/experiment_runs.hh"
 
 namespace zcl::lab {
 
@@ -71,6 +75,30 @@ std::size_t count_steps(const std::vector<Selection>& selections) {
   return steps;
 }
 
+/// All that runs of one lab.
+struct LabRuns {
+  LabRuns(const BuiltLab& built, const Selection& selection, const RunOptions& options,
+          base::Progress& progress)
+      : experiments(built, selection.experiments, options, progress) {
+    if (!selection.checks.empty()) checks.emplace(built, options, progress, selection.checks);
+  }
+  std::optional<CheckRuns> checks;
+  ExperimentRuns experiments;
+};
+
+void add_lab(SessionResult& result, const Lab& lab, const LabRuns& runs) {
+  report::LabReport report{.id = lab.id, .title = lab.title, .checks = {}, .experiments = {}};
+  if (runs.checks) report.checks = runs.checks->results();
+  for (const auto& outcome : runs.experiments.outcomes()) {
+    if (!outcome.error.empty()) {
+      result.errors.push_back(lab.number + "/" + outcome.result.id +
+                              " could not be run: " + outcome.error);
+    }
+    report.experiments.push_back(outcome.result);
+  }
+  result.report.labs.push_back(std::move(report));
+}
+
 }  // namespace
 
 Selection select_all(Lab lab, Profile profile) {
@@ -102,23 +130,19 @@ SessionResult run_session(const std::vector<Selection>& selections, const RunOpt
   result.report.seed = options.seed;
   result.report.environment = describe_environment(options);
   base::Progress progress("zcl", count_steps(selections));
+  std::vector<std::unique_ptr<LabRuns>> labs;
+  std::vector<JobSource*> sources;
   for (const auto& selection : selections) {
-    const Lab& lab = selection.lab;
-    progress.now(lab.number + " building");
-    const BuiltLab& built = built_solution(lab, options.kernel);
-    progress.advance(lab.number + " built");
-    report::LabReport report{.id = lab.id, .title = lab.title, .checks = {}, .experiments = {}};
-    if (!selection.checks.empty()) {
-      report.checks = run_checks(built, options, progress, selection.checks);
-    }
-    for (auto& outcome : run_experiments(built, selection.experiments, options, progress)) {
-      if (!outcome.error.empty()) {
-        result.errors.push_back(lab.number + "/" + outcome.result.id +
-                                " could not be run: " + outcome.error);
-      }
-      report.experiments.push_back(std::move(outcome.result));
-    }
-    result.report.labs.push_back(std::move(report));
+    progress.now(selection.lab.number + " building");
+    const BuiltLab& built = built_solution(selection.lab, options.kernel);
+    progress.advance(selection.lab.number + " built");
+    labs.push_back(std::make_unique<LabRuns>(built, selection, options, progress));
+    if (labs.back()->checks) sources.push_back(&*labs.back()->checks);
+    sources.push_back(&labs.back()->experiments);
+  }
+  run_all(sources, options.jobs);
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    add_lab(result, selections[i].lab, *labs[i]);
   }
   return result;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "harness/lab/experiment_runs.hh"
+
 #include <algorithm>
 
 #include "harness/base/error.hh"
 #include "harness/lab/failure_text.hh"
-#include "harness/lab/job_pool.hh"
 #include "harness/lab/repetition.hh"
 #include "harness/lab/run.hh"
 #include "harness/report/json.hh"
@@ -60,30 +61,48 @@ ExperimentOutcome outcome_of(const JobOutcome& job, const Experiment& experiment
 
 }  // namespace
 
+ExperimentRuns::ExperimentRuns(const BuiltLab& built, const std::vector<Experiment>& experiments,
+                               const RunOptions& options, base::Progress& progress)
+    : built_(built),
+      experiments_(experiments),
+      options_(options),
+      progress_(progress),
+      started_(experiments.size(), false),
+      outcomes_(experiments.size()) {}
+
+std::vector<std::size_t> ExperimentRuns::ready() {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < experiments_.size(); ++i) {
+    if (!started_[i]) numbers.push_back(i);
+  }
+  return numbers;
+}
+
+Job ExperimentRuns::job(std::size_t number) {
+  const Experiment& experiment = experiments_[number];
+  return {.name = "experiment " + experiment.id,
+          .time_limit = experiment.time_limit * std::max(options_.repeat, 1U),
+          .alone = measures_time(built_, experiment, options_),
+          .work = [this, &experiment] { return run_repeatedly(built_, experiment, options_); }};
+}
+
+void ExperimentRuns::started(std::size_t number) {
+  started_[number] = true;
+  progress_.now(built_.lab.number + "/" + experiments_[number].id);
+}
+
+void ExperimentRuns::ended(std::size_t number, const JobOutcome& outcome) {
+  outcomes_[number] = outcome_of(outcome, experiments_[number]);
+  progress_.advance(built_.lab.number + "/" + experiments_[number].id);
+}
+
 std::vector<ExperimentOutcome> run_experiments(const BuiltLab& built,
                                                const std::vector<Experiment>& experiments,
                                                const RunOptions& options,
                                                base::Progress& progress) {
-  std::vector<ExperimentOutcome> outcomes(experiments.size());
-  JobPool pool(options.jobs);
-  std::size_t next = 0;
-  while (next < experiments.size() || !pool.idle()) {
-    while (next < experiments.size()) {
-      const Experiment& experiment = experiments[next];
-      const Job job{.name = "experiment " + experiment.id,
-                    .time_limit = experiment.time_limit * std::max(options.repeat, 1U),
-                    .alone = measures_time(built, experiment, options),
-                    .work = [&] { return run_repeatedly(built, experiment, options); }};
-      if (!pool.has_room_for(job)) break;
-      progress.now(built.lab.number + "/" + experiment.id);
-      pool.start(next, job);
-      ++next;
-    }
-    const auto [ended, outcome] = pool.wait();
-    outcomes[ended] = outcome_of(outcome, experiments[ended]);
-    progress.advance(built.lab.number + "/" + experiments[ended].id);
-  }
-  return outcomes;
+  ExperimentRuns runs(built, experiments, options, progress);
+  run_all({&runs}, options.jobs);
+  return runs.outcomes();
 }
 
 ExperimentResult run_experiment(const BuiltLab& built, const Experiment& experiment,

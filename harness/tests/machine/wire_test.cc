@@ -36,6 +36,7 @@ class Wire : public testing::Test {
   Wire() : machine_(vm::Machine::start(wired_machine())), link_(machine_.take_nic_socket("nic")) {
     interface_ = machine_.agent().interface_of("nic");
     machine_.agent().interface_up(interface_, "10.0.0.2/24");
+    wait_for_carrier(machine_, interface_, Deadline("link of the card", kPatience));
     machine_.agent().sleep_ns(kReceptionHold);
   }
   vm::GuestProcess start_echo() {

@@ -16,8 +16,11 @@ struct Cost {
   double faults = 0;  ///< as the guest's kernel counts them; all else is counted by the host
 };
 
+inline constexpr unsigned kMeasuredRuns = 3;
+
 /// The cost of `command`, divided by `units`: from the probe's begin mark to its end mark. The
-/// command runs once before, to bring everything into use. The marks are the guest's, so this
+/// command runs once to bring everything into use and then kMeasuredRuns times; the least counts,
+/// because whatever else the guest did meanwhile can only add. The marks are the guest's, so this
 /// explains and earns nothing.
 Cost cost_of(vm::Machine& machine, Probe& probe, const std::string& command, double units = 1);
 

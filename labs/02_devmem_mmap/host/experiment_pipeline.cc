@@ -81,7 +81,8 @@ class Pipeline {
                           "send_many " + path.way + " " + daq + " " + to_hex(view) + " " + bytes +
                               " 0 " + std::to_string(kMeasured) + " " + kPeerAddress,
                           kMeasured);
-    receive_payloads(link_, 2 * kMeasured, base::Deadline("the measured frames", 20s));
+    receive_payloads(link_, (1 + kMeasuredRuns) * kMeasured,
+                     base::Deadline("the measured frames", 20s));
     return stages;
   }
 

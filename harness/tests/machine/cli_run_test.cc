@@ -10,10 +10,10 @@
 namespace zcl {
 namespace {
 
-base::CommandResult zcl(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), base::build_root() / "zcl");
+base::CommandResult zcl(const std::vector<std::string>& arguments) {
   base::Command command;
-  command.argv = std::move(arguments);
+  command.argv = {(base::build_root() / "zcl").string()};
+  command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.time_limit = std::chrono::seconds(800);
   return base::run_command(command);
 }

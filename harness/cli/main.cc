@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_doctor(zcl, action);
   add_grade(zcl, action);
   add_handout(zcl, action);
+  add_shell(zcl, action);
   add_xray(zcl, action);
   try {
     zcl.parse(argc, argv);

@@ -129,6 +129,13 @@ const std::vector<BadCall>& bad_calls() {
        {"grade", "--lab", "01", "--submission", "{tmp}", "--check", "01.none"},
        2,
        ""},
+      // shell
+      {"shell_nothing", {"shell"}, 2, "LAB is required"},
+      {"shell_lab", {"shell", "97"}, 2, "There is no lab \"97\"."},
+      {"shell_machine",
+       {"shell", "01", "--machine", "toaster"},
+       2,
+       "has no machine \"toaster\". It has: "},
       // xray
       {"xray_nic", {"xray", "--nic", "ne2000"}, 2, "--nic: ne2000 not in"},
       {"xray_method", {"xray", "--method", "telepathy"}, 2, "--method: telepathy not in"},
@@ -143,7 +150,8 @@ INSTANTIATE_TEST_SUITE_P(Zcl, BadInput, ::testing::ValuesIn(bad_calls()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Zcl, ExplainsItself) {
-  for (const char* command : {"doctor", "list", "run", "grade", "handout", "report", "xray"}) {
+  for (const char* command :
+       {"doctor", "list", "run", "grade", "handout", "report", "shell", "xray"}) {
     const auto result = zcl({command, "--help"});
     EXPECT_EQ(result.exit_status, 0) << command;
     EXPECT_THAT(result.output, HasSubstr("Usage: zcl " + std::string(command)));

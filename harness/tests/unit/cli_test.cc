@@ -108,6 +108,11 @@ const std::vector<BadCall>& bad_calls() {
       {"report_operand", {"report", "01"}, 2, "zcl report: The following argument"},
       {"report_profile", {"report", "--profile", "slow"}, 2, "slow not in {quick,full}"},
       {"report_kernel", {"report", "--kernel", "5.4"}, 2, "There is no kernel series \"5.4\""},
+      {"report_from_nowhere",
+       {"report", "--from", "/no/such.json"},
+       2,
+       "Cannot read /no/such.json: "},
+      {"report_from_text", {"report", "--from", "{full}/file"}, 2, "/file is not a JSON document."},
       // handout
       {"handout_nothing", {"handout"}, 2, "--lab is required"},
       {"handout_no_directory", {"handout", "--lab", "01"}, 2, "--to is required"},

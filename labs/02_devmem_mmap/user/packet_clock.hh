@@ -40,13 +40,13 @@ inline std::string read_packet_clock(int socket, unsigned count) {
     if (zcl::user::check("poll", ::poll(&wanted, 1, 2000)) == 0) {
       throw std::runtime_error("only " + std::to_string(i) + " packets arrived");
     }
-    alignas(cmsghdr) std::byte control[128];
-    msghdr message{};
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    zcl::user::check("recvmsg", ::recvmsg(socket, &message, 0));
-    for (auto* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
+    alignas(cmsghdr) std::byte ancillary[128];
+    msghdr packet{};
+    packet.msg_control = ancillary;
+    packet.msg_controllen = sizeof ancillary;
+    zcl::user::check("recvmsg", ::recvmsg(socket, &packet, 0));
+    for (auto* header = CMSG_FIRSTHDR(&packet); header != nullptr;
+         header = CMSG_NXTHDR(&packet, header)) {
       if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
       timespec stamp{};
       std::memcpy(&stamp, CMSG_DATA(header), sizeof stamp);

@@ -160,7 +160,7 @@ TEST_F(Counting, ABurstCostsAFewInstructionsAndArrivesWhole) {
   const wire::FlowSpec spec{.seed = 11};
   wire::FlowAccount account(spec);
   for (std::uint64_t i = 0; i < kFrames; ++i) account.offered(i, 60);
-  const base::Deadline deadline("frames of the burst", 60s);
+  const base::Deadline deadline("frames of the burst", std::chrono::seconds(60));
   while (account.totals().delivered < kFrames) {
     const auto frame = lan.receive(deadline);
     ASSERT_TRUE(frame) << account.totals().text();

@@ -60,12 +60,12 @@ ExitStatus examine(const Options& options) {
   auto findings = lab::diagnose(options.run);
   findings.push_back(find_sandbox());
   const auto missing = std::ranges::count(findings, Finding::Status::missing, &Finding::status);
+  options.json.write(json_of(findings));
   if (!options.json.only_output()) {
     print(text_of(findings) +
           (missing == 0 ? "\nLabs can run.\n"
                         : "\nLabs cannot run: " + std::to_string(missing) + " missing.\n"));
   }
-  options.json.write(json_of(findings));
   return missing == 0 ? ExitStatus::passed : ExitStatus::environment;
 }
 

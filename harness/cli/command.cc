@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -31,6 +32,19 @@ void write_out(const std::string& text) {
   }
 }
 
+/// Why a file cannot be put at `path`; empty where it can.
+std::string why_not_writable(const std::string& path) {
+  if (path == "-") return {};
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  std::string reason;
+  if (std::filesystem::is_directory(path)) {
+    reason = "it is a directory";
+  } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    reason = folder.string() + ": " + std::strerror(errno);
+  }
+  return reason.empty() ? reason : "Cannot write " + path + ": " + reason;
+}
+
 }  // namespace
 
 void JsonOutput::write(const nlohmann::json& json) const {
@@ -51,7 +65,10 @@ void JsonOutput::write(const nlohmann::json& json) const {
 }
 
 void add_json_option(CLI::App& command, JsonOutput& output) {
+  // Found out before a long run, not after it.
+  const CLI::Validator writable([](std::string& path) { return why_not_writable(path); }, "");
   command.add_option("--json", output.path, "Write the result as JSON; - is standard output")
+      ->check(writable)
       ->type_name("FILE|-");
 }
 

@@ -10,8 +10,8 @@
 namespace zcl::wire {
 namespace {
 
-using namespace std::chrono_literals;
-
+constexpr std::chrono::seconds kPatience{120};
+constexpr std::chrono::hours kLimit{2};
 constexpr std::uint64_t kFrames = 1'000'000;
 /// Fewer than the card's receive ring holds, so that nothing has to be dropped.
 constexpr std::uint64_t kWindow = 64;
@@ -23,23 +23,23 @@ TEST(WireSoak, AMillionFramesComeBack) {
   machine_spec.boot_modules = {"e1000"};
   machine_spec.mode = vm::Mode::speed;
   vm::MachineOptions options;
-  options.deadlines.total = 2h;
+  options.deadlines.total = kLimit;
   vm::Machine machine = vm::Machine::start(machine_spec, options);
   Link link(machine.take_nic_socket("nic"));
   const std::string interface = machine.agent().interface_of("nic");
   machine.agent().interface_up(interface);
-  wait_for_carrier(machine, interface, base::Deadline("link of the card", 120s));
+  wait_for_carrier(machine, interface, base::Deadline("link of the card", kPatience));
   machine.agent().sleep_ns(kReceptionHold);
   const auto program = install_guest_program(machine, "echo_frames");
-  auto echo = machine.agent().start({.argv = {program, interface}, .time_limit = 2h});
-  ASSERT_EQ(echo.read_line(base::Deadline("echo_frames is ready", 60s)), "ready");
+  auto echo = machine.agent().start({.argv = {program, interface}, .time_limit = kLimit});
+  ASSERT_EQ(echo.read_line(base::Deadline("echo_frames is ready", kPatience)), "ready");
 
   FlowSpec spec{.seed = 9, .destination = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
   spec.source = {2, 0, 0, 0, 0, 1};
   FlowAccount account(spec);
   base::RandomStream random(9, "frame lengths");
   while (account.totals().delivered < kFrames) {
-    const base::Deadline deadline("a window of frames", 120s);
+    const base::Deadline deadline("a window of frames", kPatience);
     const auto& totals = account.totals();
     while (totals.offered < kFrames && totals.offered - totals.delivered < kWindow) {
       const auto bytes = 60 + random.below(1455);

@@ -186,6 +186,8 @@ std::vector<ExportedBlock> exported_blocks(vm::Machine& machine) {
 
 std::string bring_up_nic(vm::Machine& machine) {
   const std::string interface = machine.agent().interface_of("nic0");
+  // Otherwise the interface greets its neighbours, which raises interrupts that nobody asked for.
+  machine.agent().write_text("/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6", "1");
   machine.agent().interface_up(interface);
   machine.agent().sleep_ns(kNicSettlesNs);
   return interface;

@@ -133,9 +133,9 @@ void judge(lab::ExperimentContext& context, const Jitter& jitter, const std::str
       "At the device's pace" + where + " the 99th percentile of the inter-arrival time is " +
       fixed(copied.relative() * 100, 3) + " % above the median with copies and " +
       fixed(mapped.relative() * 100, 3) + " % with the mapping: " +
-      (visible
-           ? "the mapping makes it steadier."
-           : "no visible difference; copying 1000 bytes is a small part of an interval of 100 ms.");
+      (visible ? "the mapping makes it steadier."
+               : "no visible difference, because copying a sample is a small part of the device's "
+                 "interval.");
   if (!jitter.burst.empty()) {
     because += " As fast as it goes, the median interval with the mapping is " +
                fixed(jitter.burst[1].median / jitter.burst[0].median) +

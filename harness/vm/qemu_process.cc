@@ -36,7 +36,16 @@ constexpr int kFirstInherited = 3;
 class Forker {
  public:
   static Forker& instance() {
-    static auto* const forker = new Forker;  // never destroyed: its thread must outlive all
+    // Never destroyed: its thread must outlive all. A forked child has no such thread, so it makes
+    // one of its own.
+    static std::mutex mutex;
+    static Forker* forker = nullptr;
+    static pid_t owner = -1;
+    const std::lock_guard lock(mutex);
+    if (owner != ::getpid()) {
+      forker = new Forker;
+      owner = ::getpid();
+    }
     return *forker;
   }
 

@@ -54,10 +54,12 @@ std::set<pid_t> children_of(pid_t parent) {
   return children;
 }
 
+/// All but templates, which another process may make meanwhile.
 std::set<std::string> names_in_shared_memory() {
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(base::shared_memory_root())) {
-    names.insert(entry.path().filename().string());
+    const auto name = entry.path().filename().string();
+    if (name.find(".template") == std::string::npos) names.insert(name);
   }
   return names;
 }

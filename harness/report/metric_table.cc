@@ -13,6 +13,9 @@ namespace {
 /// Up to here a double holds every whole number.
 constexpr double kExactIntegers = 9007199254740992.0;
 
+/// One past the largest address.
+constexpr double kPastUnsigned = 18446744073709551616.0;
+
 template <typename... Arguments>
 std::string formatted(const char* format, Arguments... arguments) {
   char text[64];
@@ -49,6 +52,14 @@ std::string spaced(std::string name) {
   return name;
 }
 
+/// "syscalls_per_packet" says "calls/packet".
+bool says_unit(const std::string& name, std::string unit) {
+  if (const auto slash = unit.find('/'); slash != std::string::npos) {
+    unit.replace(slash, 1, "_per_");
+  }
+  return name.find(unit) != std::string::npos || unit == "errno";
+}
+
 std::string cell_of(const Metric& metric) {
   std::string text = format_value(metric.value, metric.unit);
   if (metric.interval) {
@@ -68,8 +79,8 @@ MetricTable arrange(const std::set<std::string>& keys, const std::vector<const M
   }
   for (const auto& key : keys) table.columns.push_back({.name = spaced(key)});
   for (const auto& [name, unit] : figures) {
-    const bool said = name.find(unit) != std::string::npos || unit == "address";
-    table.columns.push_back({.name = spaced(name), .unit = said ? "" : unit, .figure = true});
+    table.columns.push_back(
+        {.name = spaced(name), .unit = says_unit(name, unit) ? "" : unit, .figure = true});
   }
   for (const auto& labels : rows) {
     std::vector<std::string> cells;
@@ -90,7 +101,8 @@ MetricTable arrange(const std::set<std::string>& keys, const std::vector<const M
 std::string format_value(double value, const std::string& unit) {
   if (!std::isfinite(value)) return "—";
   const bool whole = value == std::floor(value) && std::abs(value) < kExactIntegers;
-  if (whole && value >= 0 && (unit == "address" || unit == "bits")) {
+  const bool hexadecimal = unit == "address" || unit == "bits";
+  if (hexadecimal && value == std::floor(value) && value >= 0 && value < kPastUnsigned) {
     return formatted("0x%llx", static_cast<unsigned long long>(value));
   }
   if (whole) return grouped(formatted("%.0f", value));

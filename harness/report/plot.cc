@@ -49,7 +49,9 @@ bool same_axes(const Series& one, const Series& other) {
 
 std::string name_of(const Series& series) {
   std::string name = series.name;
-  for (const auto& [key, value] : series.labels) name += ", " + key + " " + value;
+  for (const auto& [key, value] : series.labels) {
+    if (value != series.name) name += ", " + key + " " + value;
+  }
   return name;
 }
 

@@ -169,6 +169,13 @@ TEST(ArrangeMetrics, GivesEachLabelAndEachFigureAColumn) {
   EXPECT_EQ(tables[1].rows[0], (std::vector<std::string>{"1.5 [1.4; 1.6]"}));
 }
 
+TEST(ArrangeMetrics, LeavesOutAUnitThatTheNameSays) {
+  const auto tables = arrange_metrics(
+      {{"syscalls_per_packet", "calls/packet", 1, "count"}, {"matches", "runs", 2, "count"}});
+  EXPECT_EQ(tables[0].columns[0].unit, "");
+  EXPECT_EQ(tables[0].columns[1].unit, "runs");
+}
+
 TEST(FormatValue, IsExactForWholeNumbersAndShortForOthers) {
   EXPECT_EQ(format_value(0, "places"), "0");
   EXPECT_EQ(format_value(1397, "probes"), "1397");
@@ -177,6 +184,7 @@ TEST(FormatValue, IsExactForWholeNumbersAndShortForOthers) {
   EXPECT_EQ(format_value(0.123456, "ratio"), "0.1235");
   EXPECT_EQ(format_value(54321.5, "ratio"), "54\u202F322");
   EXPECT_EQ(format_value(231, "bits"), "0xe7");
+  EXPECT_EQ(format_value(0xffff887f5fa00000p0, "address"), "0xffff887f5fa00000");
 }
 
 TEST(Plot, PutsSeriesOfTheSameAxesIntoOnePicture) {

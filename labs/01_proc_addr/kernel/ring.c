@@ -20,6 +20,7 @@ int nf_ring_init(struct nf_ring *ring, struct nf_buffer *buffer, const u8 id[16]
 	ring->dropped = 0;
 	ring->slots = (bytes - NF_RING_HEADER_BYTES) / NF_RING_SLOT_BYTES;
 
+	memset(ring->header, 0, NF_RING_HEADER_BYTES);
 	memcpy(ring->header->id, id, sizeof(ring->header->id));
 	ring->header->header_bytes = NF_RING_HEADER_BYTES;
 	ring->header->slot_bytes = NF_RING_SLOT_BYTES;

@@ -70,10 +70,9 @@ std::string headline(const Census& census) {
   if (census.places.empty()) {
     return "The payload stands nowhere in " + size_text(census.bytes_searched) + " of guest RAM.";
   }
-  return counted(census.places.size(), "place", "places") + " hold payload bytes, in " +
-         size_text(census.bytes_searched) +
-         " of guest RAM searched: " + counted(census.copies(), "copy", "copies") +
-         " of the payload. The NIC's own transfer made one; each further copy is the CPU's.";
+  return counted(census.copies(), "copy", "copies") + " of the payload, in " +
+         counted(census.places.size(), "place", "places") + " of the " +
+         size_text(census.bytes_searched) + " of guest RAM that were ever written.";
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ struct XrayOptions {
   std::string json_path;             ///< empty: none; "-": standard output, and nothing else there
   std::string svg_path;              ///< empty: none
   /// The machine without its NIC (memory, chipset, IOMMU, accelerator…), e.g. a lab's.
-  vm::MachineSpec machine;
+  vm::MachineSpec machine{.mode = vm::Mode::speed};
   /// Called once the guest is up, before the frame: loads a lab's module, for instance.
   std::function<void(vm::Machine&)> prepare;
 };

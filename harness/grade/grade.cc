@@ -75,6 +75,15 @@ std::string control_failure(const lab::Lab& lab, const lab::RunOptions& options,
   return {};
 }
 
+/// Throws UsageError for an id that the lab does not have.
+void expect_known(const lab::Lab& lab, const std::vector<std::string>& ids) {
+  for (const auto& id : ids) {
+    if (std::ranges::none_of(lab.checks, [&](const auto& check) { return check.id == id; })) {
+      throw UsageError("Lab " + lab.id + " has no check \"" + id + "\"; `zcl list` shows them.");
+    }
+  }
+}
+
 lab::CommandRunner runner_for(Confinement confinement, const fs::path& tree) {
   if (confinement == Confinement::none) return {};
   const std::string problem = why_no_sandbox();
@@ -102,6 +111,7 @@ Grade make_grade(std::vector<report::CheckResult> checks) {
 Grade grade_submission(const lab::Lab& lab, const fs::path& submission,
                        const lab::RunOptions& options, base::Progress& progress, Control control,
                        Confinement confinement, const std::vector<std::string>& only) {
+  expect_known(lab, only);
   const WorkDirectory work;
   const fs::path overlay = work.path() / "submission";
   const fs::path tree = work.path() / "tree";

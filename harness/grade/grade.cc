@@ -2,11 +2,10 @@
 #include "harness/grade/grade.hh"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "harness/base/error.hh"
-#include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
+#include "harness/base/work_directory.hh"
 #include "harness/grade/sandbox.hh"
 #include "harness/grade/submission.hh"
 
@@ -15,28 +14,6 @@ namespace zcl::grade {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A directory of our own below build/grade/, removed at the end.
-class WorkDirectory {
- public:
-  WorkDirectory() {
-    const fs::path parent = base::build_root() / "grade";
-    fs::create_directories(parent);
-    std::string name = parent / "XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) base::throw_system_error("mkdtemp " + name);
-    path_ = name;
-  }
-  ~WorkDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  WorkDirectory(const WorkDirectory&) = delete;
-  WorkDirectory& operator=(const WorkDirectory&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 bool selected(const lab::Check& check, const std::vector<std::string>& only) {
   return only.empty() || std::ranges::count(only, check.id) > 0;
@@ -112,7 +89,7 @@ Grade grade_submission(const lab::Lab& lab, const fs::path& submission,
                        const lab::RunOptions& options, base::Progress& progress, Control control,
                        Confinement confinement, const std::vector<std::string>& only) {
   expect_known(lab, only);
-  const WorkDirectory work;
+  const base::WorkDirectory work(base::build_root() / "grade");
   const fs::path overlay = work.path() / "submission";
   const fs::path tree = work.path() / "tree";
   take_submission(lab, submission, overlay);

@@ -19,14 +19,10 @@
 #include <linux/netdevice.h>
 #include <linux/types.h>
 
-#include "zcl_ring_abi.h"
+#include "ring_queue.h"	/* ZCL_NO_BUFFER, struct zcl_fragment, ZCL_MAX_FRAGMENTS */
 
 struct zcl_port;
-struct zcl_fragment;
 struct zcl_ring;	/* private to the ring module: pool, ring page and their users */
-
-/* No buffer: zcl_port_take() and zcl_port_receive() when there is none to give. */
-#define ZCL_NO_BUFFER U32_MAX
 
 /* What the driver offers. All may sleep unless said otherwise. */
 struct zcl_port_ops {
@@ -38,26 +34,33 @@ struct zcl_port_ops {
 	 * the pool that arrives in stack mode is copied into an skb, and goes back with
 	 * zcl_port_give(); a page of the stack's that arrives in ring mode is handed over with
 	 * zcl_port_receive_copy(). Must not stop reception (on the e1000: no write to RCTL).
+	 * Unless zcl_port_pulls() afterwards, NAPI runs as in any driver: leaves interrupts on, and
+	 * looks at once for what is already there. If it does, interrupts may be on or off.
 	 */
 	int (*set_mode)(struct zcl_port *port, enum zcl_mode mode);
 
 	/*
 	 * The ring goes away: when it returns, the NIC has none of the pool's buffers, in either
-	 * direction, and no call into the port is under way. May stop reception for a moment.
+	 * direction (each was given back or handed over), and no call into the port is under way,
+	 * nor begins. May stop reception for a moment. Called in stack mode.
 	 */
 	void (*detach)(struct zcl_port *port);
 
-	/* Takes up to @budget packets from the NIC now. Returns how many. Does not sleep. */
+	/*
+	 * Takes up to @budget packets from the NIC now. Returns how many. Does not sleep. Only called
+	 * while zcl_port_pulls().
+	 */
 	int (*receive)(struct zcl_port *port, int budget);
 
 	/*
-	 * Interrupts on (@on) or off while nobody sleeps. On: returns true when packets are already
-	 * waiting, so that the caller looks again instead of sleeping. Does not sleep.
+	 * Interrupts, receive and transmit, on (@on) or off while nobody sleeps. On: returns true
+	 * when packets are already waiting, so that the caller looks again instead of sleeping. Does
+	 * not sleep. Only called while zcl_port_pulls().
 	 */
 	bool (*interrupts)(struct zcl_port *port, bool on);
 
 	/*
-	 * One packet of @count fragments. -ENOSPC: not now, the NIC's ring is full. Nothing leaves
+	 * One packet of 1 to ZCL_MAX_FRAGMENTS fragments. -ENOSPC: not now, the NIC's ring is full. Nothing leaves
 	 * before transmit_done(). Does not sleep; called between transmit_begin() and
 	 * transmit_done(), which lock the NIC's transmit ring, write its doorbell, and hand over
 	 * what was sent (zcl_port_sent).
@@ -65,13 +68,6 @@ struct zcl_port_ops {
 	void (*transmit_begin)(struct zcl_port *port);
 	int (*transmit)(struct zcl_port *port, const struct zcl_fragment *fragments, unsigned int count);
 	void (*transmit_done)(struct zcl_port *port);
-};
-
-/* A piece of a packet to send: a buffer of the pool. */
-struct zcl_fragment {
-	u32 buffer;
-	u32 length;
-	dma_addr_t dma;
 };
 
 struct zcl_port {
@@ -100,6 +96,11 @@ void zcl_port_unregister(struct zcl_port *port);
  *	zcl_port_give(port, buffer)	takes one back that was posted
  *	zcl_port_dma(port, buffer)	what the NIC calls it
  *	zcl_port_address(port, buffer)	what the kernel calls it
+ *	zcl_port_buffer_bytes(port)	how long each buffer of the pool is
+ *	zcl_port_arrived(port, buffer, length)
+ *					once for each received buffer, before the processor looks at
+ *					it or it is handed over: its address, DMA synced
+ *	zcl_packet_type(data)		enum zcl_packet_type, by the Ethernet header
  *	zcl_port_wants(port, data, length)
  *					split mode: whether the filter sends it to the ring
  *	zcl_port_receive(port, buffer, length, flags, type)
@@ -111,6 +112,13 @@ void zcl_port_unregister(struct zcl_port *port);
  *	zcl_port_receive_copy(port, data, length, flags, type)
  *					the same for memory that is not the pool's (change of mode)
  *	zcl_port_rx_end(port)
+ *
+ * Interrupts in ring mode, unless the program asked for ZCL_INTERRUPTS_ALWAYS, do nothing but wake:
+ * the woken program's own call takes the packets, through ops->receive. Neither softirq nor NAPI.
+ *	zcl_port_pulls(port)		whether it is so now
+ *	zcl_port_interrupt(port)	in the interrupt handler, which has masked the chip's
+ *					interrupts. True: the program was woken; leave them masked
+ *					until ops->interrupts or ops->set_mode. False: napi_schedule().
  *
  * Sending: the NIC has finished with @count slots of TxBuf, the oldest first.
  *	zcl_port_sent(port, count)	between transmit_begin and _done, or under the same lock

@@ -7,6 +7,7 @@
 #define ZCL_COMPAT_H
 
 #include <linux/device.h>
+#include <linux/eventfd.h>
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -42,6 +43,12 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define zcl_class_create(name) class_create(THIS_MODULE, name)
 #else
 #define zcl_class_create(name) class_create(name)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define zcl_eventfd_signal(context) eventfd_signal(context, 1)
+#else
+#define zcl_eventfd_signal(context) eventfd_signal(context)
 #endif
 
 #endif /* ZCL_COMPAT_H */

@@ -110,7 +110,7 @@ TEST_P(PageTable, RefusesWhatTheProcessorWouldFaultOn) {
   EXPECT_FALSE(walk_it(chain(levels, 1, 0x123000))) << "not present";
   EXPECT_FALSE(walk_it(chain(levels, 2, 0x40002000 | kTable | kLarge))) << "reserved bit 13";
   EXPECT_FALSE(walk_it(chain(levels, 3, 0x40200000 | kTable | kLarge))) << "reserved bit 21";
-  EXPECT_FALSE(walk_it(chain(levels, 4, 0x40000000 | kTable | kLarge))) << "512 GiB page";
+  EXPECT_FALSE(walk_it(chain(levels, 4, 0x8000000000 | kTable | kLarge))) << "512 GiB page";
   EXPECT_FALSE(walk_it(chain(levels, 2, 0x000f'0000'0000'0000 | kTable))) << "table outside RAM";
   EXPECT_FALSE(walk_it(chain(levels, 2, 0x20000000 | kTable))) << "one past the end of RAM";
   EXPECT_FALSE(walk_it({0x000f'0000'0000'0000, levels})) << "root outside RAM";

@@ -138,6 +138,22 @@ TEST(Census, FindsWholeCopiesAnywhere) {
   EXPECT_LT(census.bytes_searched, 100U * 4096) << "only what was written";
 }
 
+TEST(Census, FindsMarksOverTheBorderOfTwoThreadsWork) {
+  test::SyntheticMemory ram;
+  const Payload payload = random_payload(1000);
+  base::RandomStream random(12, "noise");
+  ram.write(0, random.bytes(4U << 20));  // one run, so that the borders are whole MiB
+  const std::vector<Mark> marks{Mark::head, Mark::middle, Mark::tail};
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    ram.write(((i + 1) << 20) - payload.mark_offset(marks[i]) - kMarkBytes / 2, payload.bytes());
+  }
+  const Census census = take_census(ram.memory(), payload);
+  ASSERT_EQ(census.places.size(), marks.size());
+  for (const Place& place : census.places) {
+    EXPECT_TRUE(place.head && place.middle && place.tail) << place.address;
+  }
+}
+
 TEST(Census, DoesNotJoinAcrossTheHole) {
   test::SyntheticMemory ram({.chipset = vm::Chipset::q35, .memory_mib = 4096});
   const Payload payload = random_payload(64);

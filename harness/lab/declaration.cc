@@ -111,7 +111,7 @@ Check read_check(const json& from) {
   check.step = from.value("step", "");
   check.points = from.at("points");
   check.needs = from.value("needs", std::vector<std::string>());
-  check.time_limit = std::chrono::seconds(from.value("time_limit", 180));
+  check.time_limit = std::chrono::seconds(from.value("time_limit", check.time_limit.count()));
   check.hint = from.at("hint");
   check.evidence =
       from.value("evidence", "host") == "host" ? report::Evidence::host : report::Evidence::guest;
@@ -126,7 +126,8 @@ Experiment read_experiment(const json& from) {
   experiment.claim = from.at("claim");
   experiment.machine = from.at("machine");
   experiment.quick = from.value("quick", true);
-  experiment.time_limit = std::chrono::seconds(from.value("time_limit", 600));
+  experiment.time_limit =
+      std::chrono::seconds(from.value("time_limit", experiment.time_limit.count()));
   experiment.parameters = from.value("parameters", json::object());
   return experiment;
 }

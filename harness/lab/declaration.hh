@@ -28,7 +28,7 @@ struct Check {
   std::string step;  ///< the step whose blocks it checks; empty: none in particular
   unsigned points = 0;
   std::vector<std::string> needs;  ///< ids of checks that must pass first
-  std::chrono::seconds time_limit{60};
+  std::chrono::seconds time_limit{180};
   std::string hint;  ///< shown when it fails
   report::Evidence evidence = report::Evidence::host;
 };
@@ -40,7 +40,7 @@ struct Experiment {
   std::string claim;                 ///< the article's statement, in our words
   std::string machine;               ///< key of Lab::machines
   bool quick = true;                 ///< part of the quick profile
-  std::chrono::seconds time_limit{300};
+  std::chrono::seconds time_limit{600};
   nlohmann::json parameters = nlohmann::json::object();
 };
 

@@ -5,7 +5,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <set>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "harness/base/error.hh"
 #include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
+#include "harness/base/work_directory.hh"
 #include "harness/grade/grade.hh"
 #include "harness/grade/submission.hh"
 
@@ -24,17 +24,10 @@ namespace fs = std::filesystem;
 /// A directory below build/ that is removed at the end.
 class Scratch {
  public:
-  Scratch() {
-    std::string name = base::build_root() / "test-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  fs::path operator/(const std::string& name) const { return path_ / name; }
+  fs::path operator/(const std::string& name) const { return directory_.path() / name; }
 
  private:
-  fs::path path_;
+  base::WorkDirectory directory_{base::build_root() / "tests"};
 };
 
 std::vector<std::string> lines_of(const std::string& text) {

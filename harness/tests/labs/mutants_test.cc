@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Every scored check has a mutant that fails it, and each mutant loses exactly what it should.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
+#include <cctype>
 #include <set>
 
 #include "harness/base/paths.hh"
+#include "harness/base/work_directory.hh"
 #include "harness/grade/grade.hh"
 #include "harness/grade/mutant.hh"
 
@@ -33,13 +34,11 @@ class EachMutant : public testing::TestWithParam<LabMutant> {};
 
 TEST_P(EachMutant, LosesExactlyWhatItShould) {
   const auto& [lab, mutant] = GetParam();
-  std::string directory = base::build_root() / "mutant-XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
-  write_mutant(lab, mutant, directory);
+  const base::WorkDirectory directory(base::build_root() / "tests");
+  write_mutant(lab, mutant, directory.path());
   base::Progress progress(mutant.name, lab.checks.size(), true);
   const auto grade =
-      grade_submission(lab, directory, {}, progress, Control::skip, Confinement::none);
-  std::filesystem::remove_all(directory);
+      grade_submission(lab, directory.path(), {}, progress, Control::skip, Confinement::none);
   EXPECT_EQ(grade.build_error, "");
   const std::set<std::string> expected(mutant.loses.begin(), mutant.loses.end());
   for (const auto& check : grade.checks) {

@@ -12,6 +12,7 @@
 
 #include "harness/base/paths.hh"
 #include "harness/base/process.hh"
+#include "harness/base/work_directory.hh"
 #include "harness/vm/call_trace.hh"
 #include "harness/vm/kernel_package.hh"
 #include "harness/vm/machine.hh"
@@ -51,28 +52,20 @@ inline const std::vector<FaultCase>& fault_corpus() {
 class BuiltFault {
  public:
   explicit BuiltFault(const std::string& module) {
-    std::string name = (std::filesystem::temp_directory_path() / "zcl_fault.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) base::throw_system_error("mkdtemp");
-    directory_ = name;
+    const auto& directory = directory_.path();
     const auto source = base::source_root() / "harness/tests/machine/faults";
-    std::filesystem::copy_file(source / "Kbuild", directory_ / "Kbuild");
-    std::filesystem::copy_file(source / (module + ".c"), directory_ / (module + ".c"));
+    std::filesystem::copy_file(source / "Kbuild", directory / "Kbuild");
+    std::filesystem::copy_file(source / (module + ".c"), directory / (module + ".c"));
     base::Command make{.argv = {"make", "-C", kernel_package("6.1").headers.string(),
-                                "M=" + directory_.string(), "W=1", "FAULT=" + module, "modules"}};
+                                "M=" + directory.string(), "W=1", "FAULT=" + module, "modules"}};
     const auto result = base::run_command(make);
     if (!result.ok()) throw std::runtime_error(result.output + result.error);
-    object_ = directory_ / (module + ".ko");
-  }
-  BuiltFault(const BuiltFault&) = delete;
-  BuiltFault& operator=(const BuiltFault&) = delete;
-  ~BuiltFault() {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
+    object_ = directory / (module + ".ko");
   }
   [[nodiscard]] const std::filesystem::path& object() const { return object_; }
 
  private:
-  std::filesystem::path directory_;
+  base::WorkDirectory directory_{base::build_root() / "tests"};
   std::filesystem::path object_;
 };
 

@@ -15,6 +15,7 @@
 #include "harness/base/work_directory.hh"
 #include "harness/grade/grade.hh"
 #include "harness/grade/submission.hh"
+#include "harness/tests/labs/lab_printer.hh"
 
 namespace zcl::grade {
 namespace {

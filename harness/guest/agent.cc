@@ -326,6 +326,8 @@ Agent::Message Agent::start(const Fields& fields) {
   program.terminal = fields.flag(key::kTerminal);
   program.rows = static_cast<unsigned short>(fields.number(key::kRows, 0xffff));
   program.columns = static_cast<unsigned short>(fields.number(key::kColumns, 0xffff));
+  program.input = fields.bytes(key::kData);
+  program.input_end = fields.flag(key::kInputEnd);
   const std::uint64_t handle = next_handle_++;
   auto process = std::make_unique<Process>(handle, program, listener_);
   const auto pid = static_cast<std::uint64_t>(process->pid());

@@ -143,6 +143,8 @@ Process::Process(std::uint64_t handle, const ProgramStart& start, const ProcessL
   set_nonblocking(input_.get());
   set_nonblocking(outputs_[0].fd.get());
   for (auto& output : outputs_) output.left = start.output_limit;
+  inputs_.push_back({std::nullopt, start.input, 0, start.input_end});
+  feed();
 }
 
 Process::~Process() {
@@ -225,12 +227,16 @@ void Process::feed() {
     const Input done = std::move(input);
     inputs_.pop_front();
     if (done.end) input_.reset();
-    listener_.input_done(done.request_id, 0);
+    input_done(done, 0);
   }
 }
 
+void Process::input_done(const Input& input, int error_number) const {
+  if (input.request_id) listener_.input_done(*input.request_id, error_number);
+}
+
 void Process::refuse_inputs(int error_number) {
-  for (const auto& input : inputs_) listener_.input_done(input.request_id, error_number);
+  for (const auto& input : inputs_) input_done(input, error_number);
   inputs_.clear();
 }
 

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct ProgramStart {
   bool terminal = false;                 ///< one pseudo-terminal instead of three pipes
   unsigned short rows = 24;
   unsigned short columns = 80;
+  std::vector<std::uint8_t> input;  ///< there to read from the program's first moment
+  bool input_end = false;           ///< and nothing after it
 };
 
 /// What a Process tells the agent.
@@ -68,13 +71,14 @@ class Process {
     std::vector<std::uint8_t> kept;  ///< where output is sent at the end
   };
   struct Input {
-    std::uint64_t request_id = 0;
+    std::optional<std::uint64_t> request_id;  ///< none: it came with the start
     std::vector<std::uint8_t> data;
     std::size_t written = 0;
     bool end = false;
   };
   void take_output(int stream, bool all);
   void feed();
+  void input_done(const Input& input, int error_number) const;
   void refuse_inputs(int error_number);
 
   std::uint64_t handle_;

@@ -44,7 +44,7 @@
 
 namespace zcl::guest {
 
-inline constexpr std::uint64_t kProtocolVersion = 1;
+inline constexpr std::uint64_t kProtocolVersion = 2;
 /// Name of the virtio-serial port.
 inline constexpr char kPortName[] = "zcl.agent";
 /// What the agent prints on the console when it can be talked to.

@@ -31,16 +31,29 @@ auto understand(const json& reply, const Use& use) {
   }
 }
 
+std::string_view first_piece(std::string_view text) {
+  return text.substr(0, guest::kMaxChunk);
+}
+
+/// The first piece of the input travels along, all of it in most cases: a message that came while
+/// the program runs would take the processor from it at a moment that no two runs share.
 json program_request(const ProgramRequest& request, bool stream) {
   std::vector<std::string> environment;
   if (!request.environment.contains("PATH")) {
     environment.push_back(std::string("PATH=") + kDefaultPath);
   }
   for (const auto& [name, value] : request.environment) environment.push_back(name + "=" + value);
-  return {{key::kArgv, request.argv}, {key::kEnvironment, environment},
-          {key::kUid, request.uid},   {key::kOutputLimit, request.output_limit},
-          {key::kStream, stream},     {key::kTerminal, false},
-          {key::kRows, 24U},          {key::kColumns, 80U}};
+  const auto input = first_piece(request.input);
+  return {{key::kArgv, request.argv},
+          {key::kEnvironment, environment},
+          {key::kUid, request.uid},
+          {key::kOutputLimit, request.output_limit},
+          {key::kStream, stream},
+          {key::kTerminal, false},
+          {key::kRows, 24U},
+          {key::kColumns, 80U},
+          {key::kData, guest::binary({input.begin(), input.end()})},
+          {key::kInputEnd, !stream && input.size() == request.input.size()}};
 }
 
 json input_request(std::uint64_t handle, std::string_view piece, bool end) {
@@ -222,11 +235,12 @@ ProgramResult AgentClient::run(const ProgramRequest& request) {
       understand(reply, [](const guest::Fields& fields) { return fields.number(key::kHandle); });
   // Not waited for: a program need not read its input.
   std::string_view input = request.input;
-  do {
-    const std::string_view piece = input.substr(0, guest::kMaxChunk);
+  input.remove_prefix(first_piece(input).size());
+  while (!input.empty()) {
+    const auto piece = first_piece(input);
     input.remove_prefix(piece.size());
     connection_->post(input_request(handle, piece, input.empty()));
-  } while (!input.empty());
+  }
   return wait_with_limit(*connection_, handle, limit);
 }
 
@@ -237,7 +251,7 @@ GuestProcess AgentClient::start(const ProgramRequest& request) {
     return GuestProcess(connection_, fields.number(key::kHandle),
                         static_cast<int>(fields.number(key::kPid, INT32_MAX)));
   });
-  process.write_input(request.input);
+  process.write_input(std::string_view(request.input).substr(first_piece(request.input).size()));
   return process;
 }
 

@@ -101,7 +101,9 @@ class Relay {
          {key::kStream, true},
          {key::kTerminal, true},
          {key::kRows, size_.rows},
-         {key::kColumns, size_.columns}},
+         {key::kColumns, size_.columns},
+         {key::kData, guest::binary({})},
+         {key::kInputEnd, false}},
         static_cast<std::size_t>(INT64_MAX));
     handle_ = guest::Fields(reply).number(key::kHandle);
   }

@@ -28,12 +28,12 @@ endif
 
 module_files := $(MODULES:%=kernel/%.ko) $(SHARED_MODULES:%=kernel/%.ko)
 program_files := $(PROGRAMS:%=user/%)
-user_headers := $(wildcard user/*.hh include/*.h $(COMMON)/user/*.hh)
+user_headers := $(wildcard user/*.hh include/*.h $(COMMON)/user/*.hh $(COMMON)/ring/*.h)
 
 CXXFLAGS ?= -O2
 LDFLAGS ?= -s
 lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-  $(if $(WERROR),-Werror) -I$(COMMON)/user -Iinclude
+  $(if $(WERROR),-Werror) -I$(COMMON)/user -I$(COMMON)/ring -Iinclude
 
 # What kbuild is told. Type information for BPF would need the vmlinux of the kernel package, which
 # nothing here uses.

@@ -29,6 +29,16 @@ class Mapping {
       throw_errno("mmap");
     }
   }
+  /// Private zeroed memory, all of it present. Throws std::system_error.
+  static Mapping anonymous(std::size_t length) {
+    Mapping mapping;
+    void* const address = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (address == MAP_FAILED) throw_errno("mmap");
+    mapping.address_ = address;
+    mapping.length_ = length;
+    return mapping;
+  }
   Mapping(Mapping&& other) noexcept
       : address_(std::exchange(other.address_, nullptr)), length_(other.length_) {}
   Mapping& operator=(Mapping&& other) noexcept {

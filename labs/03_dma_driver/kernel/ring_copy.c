@@ -8,11 +8,36 @@
  * What stands in a slot may be the program's invention. It is checked like everything else of the
  * page, and leads at worst to another buffer of the program's own pool.
  */
+#include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/uaccess.h>
 
 #include "zcl_port_inline.h"
 #include "ring_internal.h"
+
+/* The driver's receive pass: into the buffers that stand in the slots, which stay the program's. */
+void zcl_ring_receive_copy(struct zcl_ring *ring, const void *data, u32 length, u8 flags, u8 type)
+{
+	struct zcl_rx_queue *rx = &ring->rx;
+
+	do {
+		u32 part = min(length, ring->pool->buffer_bytes);
+		u8 part_flags = part == length ? flags : flags & ~ZCL_END_OF_PACKET;
+		struct zcl_descriptor *slot = zcl_rxq_slot(rx, part_flags);
+		u32 buffer = slot ? zcl_rxq_spare(rx, slot) : ZCL_NO_BUFFER;
+
+		if (buffer == ZCL_NO_BUFFER)
+			return;
+		memcpy(rx->buffers[buffer].address, data, part);
+		zcl_rxq_fill(rx, slot, buffer, part, part_flags, type);
+		flags &= ~ZCL_START_OF_PACKET;
+		data += part;
+		length -= part;
+	} while (length);
+	if (flags & ZCL_END_OF_PACKET)
+		ring->stats.rx_copied++;
+}
+EXPORT_SYMBOL_GPL(zcl_ring_receive_copy);
 
 bool zcl_ring_hold(struct zcl_ring *ring, struct zcl_held *held)
 {

@@ -15,8 +15,8 @@
 /*
  * A port's node /dev/zclN. Lives while the port is registered or a file is open.
  *
- * @lock: everything below. User memory is never touched under it: mmap(2) takes it while it holds
- * the lock that a page fault needs.
+ * @lock: everything below. Taken before the RTNL, so user memory is never touched under it, and it
+ * is never waited for under an mmap lock.
  */
 struct zcl_node {
 	struct device device;
@@ -65,7 +65,7 @@ struct zcl_held {
 	u32 count;		/* slots */
 	u32 generation;
 };
-/* Takes the oldest packet. False: there is none. Under node->lock. */
+/* Takes the oldest packet of RxBuf. False: there is none. */
 bool zcl_ring_hold(struct zcl_ring *ring, struct zcl_held *held);
 /* Returns its slots. Any context. */
 void zcl_ring_release(struct zcl_ring *ring, const struct zcl_held *held);

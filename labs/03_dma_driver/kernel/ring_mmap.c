@@ -127,11 +127,24 @@ static int zcl_insert_packet(struct vm_area_struct *vma, struct zcl_ring *ring,
 	return err;
 }
 
+/*
+ * Looks at the NIC first, but does not wait for node->lock: the caller holds its process's mmap
+ * lock, and node->lock may wait for others (the RTNL) whose owners wait for that in a page fault.
+ * Whoever has node->lock now is looking at the NIC, or about to change everything.
+ */
+static bool zcl_take_packet(struct zcl_node *node, struct zcl_ring *ring, struct zcl_held *held)
+{
+	if (mutex_trylock(&node->lock)) {
+		zcl_ring_ready(node, ring, EPOLLIN);
+		mutex_unlock(&node->lock);
+	}
+	return zcl_ring_hold(ring, held);
+}
+
 static int zcl_map_packet(struct vm_area_struct *vma, struct zcl_node *node, struct zcl_ring *ring)
 {
 	struct zcl_packet_view *view;
-	__poll_t ready;
-	int err = -EAGAIN;
+	int err;
 
 	if (ring->pool->buffer_bytes != PAGE_SIZE || ring->pool->pinned_by)
 		return -EINVAL;
@@ -143,21 +156,14 @@ static int zcl_map_packet(struct vm_area_struct *vma, struct zcl_node *node, str
 		return -ENOMEM;
 	kref_init(&view->users);
 	view->ring = ring;
-	mutex_lock(&node->lock);
-	ready = zcl_ring_ready(node, ring, EPOLLIN);
-	if (ready & EPOLLHUP)
-		err = -ENODEV;
-	else if ((ready & EPOLLIN) && zcl_ring_hold(ring, &view->held))
-		err = 0;
-	mutex_unlock(&node->lock);
-	if (err) {
+	if (!zcl_take_packet(node, ring, &view->held)) {
 		kfree(view);
-		return err;
+		return -EAGAIN;
 	}
 	err = zcl_insert_packet(vma, ring, &view->held);
 	if (err) {
 		/* The caller unmaps what was inserted; close() is for mappings that were made. */
-		zcl_packet_view_end(&view->users);
+		kref_put(&view->users, zcl_packet_view_end);
 		return err;
 	}
 	vma->vm_private_data = view;

@@ -84,7 +84,7 @@ void census(benchmark::State& state) {
 
   // Reading and searching take turns, so that a busy machine slows both alike.
   std::vector<double> ratios;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const auto start = Clock::now();
     read_with(threads, all);
     const auto middle = Clock::now();
@@ -114,7 +114,7 @@ void sparse_census(benchmark::State& state) {
   const vm::GuestMemory memory("/proc/self/fd/" + std::to_string(file.get()), {.memory_mib = 1024});
   const Payload payload(random, 1000);
   Census found;
-  for (auto _ : state) found = take_census(memory, payload);
+  while (state.KeepRunning()) found = take_census(memory, payload);
   state.counters["searched_fraction"] =
       static_cast<double>(found.bytes_searched) / static_cast<double>(kSize);
 }

@@ -82,7 +82,7 @@ void counted_boot(benchmark::State& state) {
     const KernelPackage kernel = kernel_package("6.1");
     std::vector<double> ratios;
     InstructionCounts counts;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
       const InstructionCounter counter;
       const double plain = boot(kernel, std::nullopt, -1);
       const double counted = boot(kernel, InstructionCounter::plugin_argument(counter.descriptor()),

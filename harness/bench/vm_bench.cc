@@ -42,7 +42,7 @@ void count_from(benchmark::State& state, Clock::time_point start) {
 void template_boot(benchmark::State& state, Mode mode) {
   auto spec = machine_of(mode);
   spec.kernel_args = {"zcl.benchmark"};  // a template of its own, not one that others use
-  for (auto unused : state) {
+  while (state.KeepRunning()) {
     std::filesystem::remove(template_file(spec));
     const auto start = Clock::now();
     benchmark::DoNotOptimize(booted_template(spec, {}, choose_accelerator(spec)));
@@ -54,7 +54,7 @@ void template_boot(benchmark::State& state, Mode mode) {
 void clone_to_ready(benchmark::State& state, Mode mode) {
   const auto spec = machine_of(mode);
   (void)Machine::start(spec);  // the template
-  for (auto unused : state) {
+  while (state.KeepRunning()) {
     const auto start = Clock::now();
     const auto machine = Machine::start(spec);
     count_from(state, start);
@@ -67,7 +67,7 @@ void clone_to_result(benchmark::State& state, Mode mode) {
   const auto& built = lab::built_solution(lab::find_lab("01"), spec.kernel);
   const auto module = base::read_file(built.artefact(built.lab.modules.front()).string());
   const auto program = base::read_file((base::build_root() / "guest/count_probe").string());
-  for (auto unused : state) {
+  while (state.KeepRunning()) {
     const auto start = Clock::now();
     auto machine = Machine::start(spec);
     machine.agent().put_file("/tmp/module.ko", module);

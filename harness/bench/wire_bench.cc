@@ -59,7 +59,7 @@ double pump(Link& in, Link& out, const std::vector<Frame>& batch, std::uint64_t 
 double bare_loop(std::size_t frame_bytes) {
   const auto [a, b] = base::socket_pair();
   const base::Bytes message(4 + frame_bytes, 0x5a);
-  base::Bytes buffer(256 * 1024);
+  base::Bytes buffer(std::size_t{256} * 1024);
   const std::uint64_t total = kFrames * message.size();
   const auto start = Clock::now();
   std::uint64_t sent = 0;
@@ -129,7 +129,7 @@ void measure(benchmark::State& state, Link& in, Link& out, std::size_t batch_fra
   const std::vector<Frame> batch(batch_frames, make_flow_frame({}, 0, bytes));
   pump(in, out, batch, window);  // QEMU is up and warm
   std::vector<double> ratios;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const double bare = bare_loop(bytes);
     const double cable = pump(in, out, batch, window);
     state.SetIterationTime(cable);

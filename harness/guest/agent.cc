@@ -177,14 +177,14 @@ void Agent::wake_sleepers() {
   }
 }
 
-void Agent::send(const Message& message) {
-  const auto frame = encode_frame(message);
+void Agent::send(Message message) {
+  const auto frame = encode_frame(std::move(message));
   unsent_.insert(unsent_.end(), frame.begin(), frame.end());
 }
 
 void Agent::reply(std::uint64_t id, Message result) {
   result[key::kId] = id;
-  send(result);
+  send(std::move(result));
 }
 
 void Agent::reply_error(std::uint64_t id, int error_number, const std::string& text) {

@@ -42,7 +42,7 @@ class Agent {
   void transmit();
   void reap();
   void wake_sleepers();
-  void send(const Message& message);
+  void send(Message message);
   void reply(std::uint64_t id, Message result = Message::object());
   void reply_error(std::uint64_t id, int error_number, const std::string& text);
   void handle(const Message& request);

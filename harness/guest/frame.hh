@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Frames and their strict decoding, the same code on both sides of the virtio-serial port.
 //
-// A frame is a 32-bit magic number, the 32-bit length of the CBOR that follows (both
-// little-endian), and the CBOR of one map. Each side treats the other's bytes as hostile: lengths
-// are bounded before anything is allocated for them, and nesting is bounded before a recursive
-// decoder sees it.
+// A frame is a 32-bit magic number, the 32-bit length of the CBOR of one map, the 32-bit length of
+// the attachment (all little-endian), the CBOR, and the attachment: the bytes of the map's field
+// `data`, where it has one, as they are. (The JSON library takes byte strings apart a byte at a
+// time, which on an emulated processor is a good part of the time that a module takes to arrive.)
+//
+// Each side treats the other's bytes as hostile: lengths are bounded before anything is allocated
+// for them, and nesting is bounded before a recursive decoder sees it.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +30,7 @@ class ProtocolError : public std::runtime_error {
 };
 
 inline constexpr std::uint32_t kFrameMagic = 0x464c435a;  // "ZCLF"
-inline constexpr std::size_t kFrameHeader = 8;
+inline constexpr std::size_t kFrameHeader = 12;
 
 inline std::uint32_t load_le32(const std::uint8_t* from) {
   return static_cast<std::uint32_t>(from[0]) | static_cast<std::uint32_t>(from[1]) << 8 |
@@ -88,8 +91,10 @@ inline bool is_bounded_cbor(std::span<const std::uint8_t> bytes) {
   return at == bytes.size();
 }
 
-/// Throws ProtocolError unless `bytes` is the CBOR of one map within the bounds.
-inline nlohmann::json decode_message(std::span<const std::uint8_t> bytes) {
+/// Throws ProtocolError unless `bytes` is the CBOR of one map within the bounds, without a field
+/// `data` of its own where there is an attachment.
+inline nlohmann::json decode_message(std::span<const std::uint8_t> bytes,
+                                     std::span<const std::uint8_t> attachment = {}) {
   if (bytes.size() > kMaxFrame || !is_bounded_cbor(bytes)) {
     throw ProtocolError("a message that is not bounded CBOR");
   }
@@ -97,18 +102,33 @@ inline nlohmann::json decode_message(std::span<const std::uint8_t> bytes) {
   if (message.is_discarded() || !message.is_object()) {
     throw ProtocolError("a message that is not a map");
   }
+  if (!attachment.empty()) {
+    if (message.contains(key::kData)) throw ProtocolError("a message with data twice");
+    message[key::kData] =
+        nlohmann::json::binary(std::vector<std::uint8_t>(attachment.begin(), attachment.end()));
+  }
   return message;
 }
 
 /// The whole frame. Throws ProtocolError when it would be larger than kMaxFrame.
-inline std::vector<std::uint8_t> encode_frame(const nlohmann::json& message) {
+inline std::vector<std::uint8_t> encode_frame(nlohmann::json message) {
+  std::vector<std::uint8_t> attachment;
+  const auto data = message.find(key::kData);
+  if (data != message.end() && data->is_binary() && !data->get_binary().empty()) {
+    attachment = std::move(data->get_binary());
+    message.erase(data);
+  }
   std::vector<std::uint8_t> frame(kFrameHeader);
   nlohmann::json::to_cbor(message, frame);
   const std::size_t length = frame.size() - kFrameHeader;
-  if (length > kMaxFrame) throw ProtocolError("a message larger than a frame");
+  if (length + attachment.size() > kMaxFrame) {
+    throw ProtocolError("a message larger than a frame");
+  }
+  frame.insert(frame.end(), attachment.begin(), attachment.end());
   std::vector<std::uint8_t> header;
   append_le32(header, kFrameMagic);
   append_le32(header, static_cast<std::uint32_t>(length));
+  append_le32(header, static_cast<std::uint32_t>(attachment.size()));
   std::memcpy(frame.data(), header.data(), kFrameHeader);
   return frame;
 }
@@ -137,16 +157,17 @@ class FrameReader {
       if (have < kFrameHeader) return nothing_yet();
       const std::uint8_t* header = buffer_.data() + begin_;
       const std::uint32_t length = load_le32(header + 4);
-      if (load_le32(header) != kFrameMagic || length > kMaxFrame) {
+      const std::uint32_t attached = load_le32(header + 8);
+      if (load_le32(header) != kFrameMagic || length > kMaxFrame || attached > kMaxFrame - length) {
         if (!resynchronise_) throw ProtocolError("a frame without the magic number");
         ++begin_;
         continue;
       }
-      if (have - kFrameHeader < length) return nothing_yet();
-      const std::span<const std::uint8_t> body(header + kFrameHeader, length);
+      if (have - kFrameHeader < length + attached) return nothing_yet();
+      const std::span<const std::uint8_t> body(header + kFrameHeader, length + attached);
       try {
-        auto message = decode_message(body);
-        begin_ += kFrameHeader + length;
+        auto message = decode_message(body.first(length), body.subspan(length));
+        begin_ += kFrameHeader + length + attached;
         return message;
       } catch (const ProtocolError&) {
         if (!resynchronise_) throw;

@@ -52,7 +52,7 @@ inline constexpr char kReadyLine[] = "zcl-agent: ready";
 /// Stock modules that the agent loads before it opens its port: a name and parameters a line.
 inline constexpr char kBootModulesFile[] = "/etc/zcl/boot_modules";
 
-/// Largest CBOR map in a frame. Room for one chunk and its fields.
+/// Largest CBOR map and attachment of a frame together. Room for one chunk and its fields.
 inline constexpr std::uint32_t kMaxFrame = 1U << 20;
 /// Largest piece of a file or stream in one message.
 inline constexpr std::size_t kMaxChunk = 256U << 10;

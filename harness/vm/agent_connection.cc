@@ -104,7 +104,7 @@ void AgentConnection::post(nlohmann::json request) noexcept {
 std::uint64_t AgentConnection::send(nlohmann::json request) {
   const std::uint64_t id = next_id_++;
   request[key::kId] = id;
-  const auto frame = guest::encode_frame(request);
+  const auto frame = guest::encode_frame(std::move(request));
   unsent_.insert(unsent_.end(), frame.begin(), frame.end());
   return id;
 }

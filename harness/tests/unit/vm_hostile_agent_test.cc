@@ -30,6 +30,31 @@ TEST(AgentFrame, CarriesAMessage) {
   EXPECT_FALSE(reader.next());
 }
 
+TEST(AgentFrame, CarriesDataBehindTheMapAndOnlyThere) {
+  const base::Bytes data = base::RandomStream(3, "attachment").bytes(guest::kMaxChunk);
+  const json message = {{"data", guest::binary(data)}, {"id", 7U}};
+  auto frame = guest::encode_frame(message);
+  EXPECT_TRUE(std::equal(data.rbegin(), data.rend(), frame.rbegin()));
+  FrameReader reader(false);
+  reader.append(frame);
+  EXPECT_EQ(reader.next(), message);
+
+  const auto map = json::to_cbor(message);
+  EXPECT_NO_THROW(guest::decode_message(map));
+  EXPECT_THROW(guest::decode_message(map, data), ProtocolError);
+
+  // An attachment that would wrap the sum of the two lengths, or exceed it by one.
+  for (const std::uint32_t attached : {0xffffffffU, guest::kMaxFrame + 1 - 9}) {
+    base::Bytes header;
+    guest::append_le32(header, guest::kFrameMagic);
+    guest::append_le32(header, 9);
+    guest::append_le32(header, attached);
+    FrameReader strict(false);
+    strict.append(header);
+    EXPECT_THROW(strict.next(), ProtocolError) << attached;
+  }
+}
+
 TEST(AgentFrame, RefusesNestingBeforeARecursiveDecoderSeesIt) {
   base::Bytes deep(guest::kMaxFrame - 1, 0x81);  // arrays of one, each inside the other
   deep.push_back(0x00);

@@ -206,6 +206,7 @@ void write_lab_files(const lab::Lab& lab, const std::vector<std::string>& stubs,
 void write_common_files(const lab::Lab& lab, const fs::path& to) {
   const fs::path common = lab.folder.parent_path() / "common";
   for (const auto& file : source_files(common)) {
+    if (kWithheld.contains(file.begin()->string())) continue;
     write_new_file(to / "common" / file, base::read_text_file(common / file));
   }
   write_new_file(to / "common" / "zcl.mk",

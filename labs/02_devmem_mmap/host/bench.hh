@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "labs/02_devmem_mmap/host/evidence.hh"
 #include "labs/02_devmem_mmap/host/probe.hh"
 
 namespace zcl::lab02 {

@@ -222,7 +222,7 @@ void check_pages(lab::CheckContext& context) {
     require_buffer_pages(scene, part, 3, 2, "Part of the page view");
     pages = mapped_pages(scene.machine, scene.probe.pid(), view, kBufferBytes);
     for (std::size_t i = 0; i < pages.size(); ++i) {
-      context.require((pages[i].entries.back().value & kSpecial) == 0,
+      context.require((pages[i].entries.back().value & labs::kSpecial) == 0,
                       "The page-table entries are marked special: a page-frame mapping.");
       const int wanted = i == 3 || i == 4 ? 3 : 2;
       const int counted = page_references(scene.machine, pages[i].physical_address);

@@ -6,7 +6,7 @@
 
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -113,13 +113,13 @@ std::string table_of(const Jitter& jitter) {
       {"path", "pace", "median us", "p99 us", "(p99 - median)/median"}};
   for (std::size_t i = 0; i < std::size(kWays); ++i) {
     const auto add = [&](const char* pace, const Spread& spread) {
-      table.push_back({kWays[i].name, pace, fixed(spread.median / 1000, 1),
-                       fixed(spread.tail / 1000, 1), fixed(spread.relative(), 4)});
+      table.push_back({kWays[i].name, pace, labs::fixed(spread.median / 1000, 1),
+                       labs::fixed(spread.tail / 1000, 1), labs::fixed(spread.relative(), 4)});
     };
     add("device", jitter.paced[i]);
     if (i < jitter.burst.size()) add("burst", jitter.burst[i]);
   }
-  return to_table(table);
+  return labs::to_table(table);
 }
 
 /// Judged at the device's pace, where the article's receiver stuttered.
@@ -131,16 +131,16 @@ void judge(lab::ExperimentContext& context, const Jitter& jitter, const std::str
   const bool visible = saved > 1;  // per cent of the interval
   std::string because =
       "At the device's pace" + where + " the 99th percentile of the inter-arrival time is " +
-      fixed(copied.relative() * 100, 3) + " % above the median with copies and " +
-      fixed(mapped.relative() * 100, 3) + " % with the mapping: " +
+      labs::fixed(copied.relative() * 100, 3) + " % above the median with copies and " +
+      labs::fixed(mapped.relative() * 100, 3) + " % with the mapping: " +
       (visible ? "the mapping makes it steadier."
                : "no visible difference, because copying a sample is a small part of the device's "
                  "interval.");
   if (!jitter.burst.empty()) {
     because += " As fast as it goes, the median interval with the mapping is " +
-               fixed(jitter.burst[1].median / jitter.burst[0].median) +
+               labs::fixed(jitter.burst[1].median / jitter.burst[0].median) +
                " times that with copies, with MSG_ZEROCOPY " +
-               fixed(jitter.burst[2].median / jitter.burst[0].median) + " times.";
+               labs::fixed(jitter.burst[2].median / jitter.burst[0].median) + " times.";
   }
   context.verdict(visible ? report::ClaimVerdict::confirmed : report::ClaimVerdict::refuted,
                   because);

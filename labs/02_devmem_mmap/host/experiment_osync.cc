@@ -5,7 +5,7 @@
 
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -77,7 +77,7 @@ void show_osync(lab::ExperimentContext& context) {
   const auto conflict = probe.ask("map " + uncached + " " + to_hex(kRegion) + " 4096 r shared");
   context.metric("error_number", conflict.ok ? 0 : conflict.error,
                  {{"memory", "reserved at boot"}, {"open", "O_SYNC beside a cached mapping"}});
-  context.transcript(to_table(table) + "O_SYNC while the region is mapped cached: " +
+  context.transcript(labs::to_table(table) + "O_SYNC while the region is mapped cached: " +
                      (conflict.ok ? "mapped" : conflict.text) + "\n");
 
   const bool as_known =

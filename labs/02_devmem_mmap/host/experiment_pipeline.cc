@@ -7,7 +7,7 @@
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/cost.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -147,10 +147,12 @@ std::vector<Stages> run_paths(lab::ExperimentContext& context, bool init_on_free
     record(context, paths[i], stages, init_on_free, sample_bytes);
     table.push_back({paths[i].name, std::to_string(stages.places[0]),
                      std::to_string(stages.places[1]), std::to_string(stages.places[2]),
-                     fixed(stages.cost.instructions, 0), fixed(stages.cost.system_calls, 1)});
+                     labs::fixed(stages.cost.instructions, 0),
+                     labs::fixed(stages.cost.system_calls, 1)});
     all.push_back(stages);
   }
-  transcript += std::string("init_on_free=") + (init_on_free ? "1" : "0") + "\n" + to_table(table);
+  transcript +=
+      std::string("init_on_free=") + (init_on_free ? "1" : "0") + "\n" + labs::to_table(table);
   return all;
 }
 
@@ -175,7 +177,7 @@ void measure_pipeline(lab::ExperimentContext& context) {
       "The mapping removes the first copy only: " + said(2) + " (read: " + said(0) +
           "), because send copies it into a socket buffer. With pages of vm_insert_page and "
           "MSG_ZEROCOPY: " +
-          said(3) + ". A sample then costs " + fixed(ratio) +
+          said(3) + ". A sample then costs " + labs::fixed(ratio) +
           " times the instructions of read and send" +
           (ratio > 1 ? ": pinning pages and reporting completions outweighs so small a copy."
                      : "."));

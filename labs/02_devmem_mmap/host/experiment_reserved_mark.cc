@@ -2,7 +2,7 @@
 // SetPageReserved: needed before 2.6.15, not needed today, and harmful where it is left behind.
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -90,7 +90,7 @@ void show_reserved_mark(lab::ExperimentContext& context) {
   }
   const bool quiet_until_now = !machine.alarming();
   const auto complaint = free_with_mark(context, machine);
-  context.transcript(to_table(table) + "a block freed with its first page marked: " +
+  context.transcript(labs::to_table(table) + "a block freed with its first page marked: " +
                      (complaint.empty() ? "nothing is said" : complaint) + "\n");
   const bool unnecessary = all_frames_good && quiet_until_now && inserted[0] == kBufferPages;
   context.verdict(

@@ -7,7 +7,7 @@
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/cost.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -90,10 +90,10 @@ void record(lab::ExperimentContext& context, const Way& way, const Figures& figu
 std::vector<std::string> row_of(const Way& way, const Figures& figures) {
   const auto& cost = figures.cost;
   return {way.name,
-          fixed(cost.instructions / kMib),
-          way.kind == Kind::mapping ? fixed(figures.read_again) : "-",
-          fixed(cost.system_calls, 0),
-          fixed(cost.faults, 0),
+          labs::fixed(cost.instructions / kMib),
+          way.kind == Kind::mapping ? labs::fixed(figures.read_again) : "-",
+          labs::fixed(cost.system_calls, 0),
+          labs::fixed(cost.faults, 0),
           std::to_string(figures.places)};
 }
 
@@ -143,7 +143,7 @@ void compare_ways(lab::ExperimentContext& context) {
     results[way.name] = figures;
     ++page;
   }
-  context.transcript(to_table(table) + "/dev/mem on ordinary RAM, stock kernel: " +
+  context.transcript(labs::to_table(table) + "/dev/mem on ordinary RAM, stock kernel: " +
                      (stock.ok ? "mapped" : stock.text) + "\n");
 
   const auto& gate = results["/dev/mem, gate open"];
@@ -152,9 +152,9 @@ void compare_ways(lab::ExperimentContext& context) {
   const std::string figures =
       "Through the gate the program reads it in place (" + std::to_string(gate.places) +
       " place, read(2): " + std::to_string(copied.places) + ") for " +
-      fixed(gate.cost.instructions / kMib) +
-      " instructions a byte (read(2): " + fixed(copied.cost.instructions / kMib) +
-      "); the driver's own mmap does the same for " + fixed(mapped.cost.instructions / kMib) +
+      labs::fixed(gate.cost.instructions / kMib) +
+      " instructions a byte (read(2): " + labs::fixed(copied.cost.instructions / kMib) +
+      "); the driver's own mmap does the same for " + labs::fixed(mapped.cost.instructions / kMib) +
       ", on a stock kernel.";
   if (stock.ok || gate.places != 1) {
     context.verdict(report::ClaimVerdict::refuted, figures);

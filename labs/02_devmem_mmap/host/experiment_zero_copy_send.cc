@@ -5,7 +5,7 @@
 
 #include "labs/02_devmem_mmap/host/bench.hh"
 #include "labs/02_devmem_mmap/host/experiments.hh"
-#include "labs/02_devmem_mmap/host/text.hh"
+#include "labs/common/host/text.hh"
 
 namespace zcl::lab02 {
 
@@ -66,7 +66,7 @@ void try_zero_copy_sends(lab::ExperimentContext& context) {
     }
     table.push_back(row);
   }
-  context.transcript(to_table(table));
+  context.transcript(labs::to_table(table));
   context.verdict(
       as_known ? report::ClaimVerdict::qualified : report::ClaimVerdict::refuted,
       as_known ? "Not what it has mapped as page frames: for remap_pfn_range and /dev/mem both "

@@ -1,46 +1,27 @@
 // SPDX-License-Identifier: MIT
-// The host's hand inside the guest: user/daq_probe.cc, driven one command at a time.
+// The host's hand inside the guest: user/daq_probe.cc.
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "harness/lab/procedure.hh"
+#include "labs/common/host/evidence.hh"
+#include "labs/common/host/probe.hh"
 
 namespace zcl::lab02 {
 
-/// What the probe answered: a claim of the guest.
-struct Answer {
-  bool ok = false;
-  int error = 0;  ///< errno of the failed call; 0: none failed, but a signal or a wrong command
-  std::string text;
-};
+using labs::Answer;
+using labs::kPage;
+using labs::lookup;
+using labs::mapped_pages;
+using labs::module_is_loaded;
+using labs::page_references;
+using labs::Pause;
+using labs::space_of;
+using labs::to_hex;
 
-class Probe {
+class Probe : public labs::Probe {
  public:
   /// Starts the program as user `uid`.
-  Probe(lab::Context& context, vm::Machine& machine, unsigned uid = 0);
-
-  /// Throws DeadlinePassed, GuestFault, or GuestError(EPIPE) when the program is gone.
-  Answer ask(const std::string& command);
-  /// Sends a command that never answers.
-  void start(const std::string& command) { process_.write_input(command + "\n"); }
-  /// The words of an answer that must be "ok". Throws lab::CheckFailed beginning with `what`.
-  std::vector<std::string> must(const std::string& command, const std::string& what);
-  /// The first of them, a number.
-  std::uint64_t number(const std::string& command, const std::string& what);
-
-  [[nodiscard]] int pid() const { return process_.pid(); }
-  /// Kills it and waits for its end: all its mappings and descriptors are gone.
-  void kill();
-  /// Lets it end by itself.
-  void finish();
-
- private:
-  vm::GuestProcess process_;
+  Probe(lab::Context& context, vm::Machine& machine, unsigned uid = 0)
+      : labs::Probe(context, machine, "daq_probe", uid) {}
 };
-
-std::string to_hex(base::ByteView bytes);
-std::string to_hex(std::uint64_t value);
 
 }  // namespace zcl::lab02

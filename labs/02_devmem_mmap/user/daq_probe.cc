@@ -15,44 +15,19 @@
 #include "count_mark.hh"
 #include "daq_abi.h"
 #include "edu_loader.hh"
-#include "guarded_read.hh"
+#include "memory_commands.hh"
 #include "packet_clock.hh"
 #include "udp_socket.hh"
 
 namespace {
 
-using daq::Answer;
-using daq::Arguments;
-using daq::Bytes;
+using zcl::user::Answer;
+using zcl::user::Arguments;
+using zcl::user::Bytes;
 using zcl::user::check;
+using zcl::user::map;
 
 constexpr std::uint16_t kPort = 4000;
-
-std::string hex_number(const void* address) {
-  return "0x" + daq::to_hex_number(reinterpret_cast<std::uintptr_t>(address));
-}
-
-int flags_of(const std::string& word) {
-  static const std::map<std::string, int> flags = {
-      {"r", O_RDONLY}, {"rw", O_RDWR}, {"sync", O_RDWR | O_SYNC}};
-  return flags.at(word);
-}
-
-int protection_of(const std::string& letters) {
-  int protection = PROT_NONE;
-  for (const char letter : letters) {
-    if (letter == 'r') protection |= PROT_READ;
-    if (letter == 'w') protection |= PROT_WRITE;
-    if (letter == 'x') protection |= PROT_EXEC;
-  }
-  return protection;
-}
-
-void* map(int file, std::uint64_t offset, std::size_t length, int protection, int flags) {
-  void* address = ::mmap(nullptr, length, protection, flags, file, static_cast<off_t>(offset));
-  if (address == MAP_FAILED) zcl::user::throw_errno("mmap");
-  return address;
-}
 
 long faults() {
   rusage usage{};
@@ -86,89 +61,20 @@ void read_copied(int file, const std::string& way, std::size_t piece, std::size_
                           .bytes = bytes};
       check("ioctl DAQ_COPY", ::ioctl(file, DAQ_COPY, &copy));
     }
-    daq::sum_words(to.data(), bytes);
+    zcl::user::sum_words(to.data(), bytes);
   }
 }
 
-// Files and memory.
+// Reading what is mapped.
 
-const daq::Commands kMemoryCommands = {
+const zcl::user::Commands kReadCommands = {
     {"nothing", [](Arguments&) { return Answer(); }},
-    // PATH r|rw|sync -> descriptor
-    {"open",
-     [](Arguments& a) {
-       const auto path = a.word();
-       return std::to_string(check("open", ::open(path.c_str(), flags_of(a.word()) | O_CLOEXEC)));
-     }},
-    {"close", [](Arguments& a) { return std::to_string(check("close", ::close(a.descriptor()))); }},
-    // DESCRIPTOR OFFSET LENGTH PROTECTION shared|private -> address
-    {"map",
-     [](Arguments& a) {
-       const int file = a.descriptor();
-       const auto offset = a.number();
-       const auto length = a.number();
-       const int protection = protection_of(a.word());
-       return hex_number(
-           map(file, offset, length, protection, a.word() == "private" ? MAP_PRIVATE : MAP_SHARED));
-     }},
-    // LENGTH -> address
-    {"anonymous",
-     [](Arguments& a) {
-       return hex_number(map(-1, 0, a.number(), PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE));
-     }},
-    // ADDRESS LENGTH
-    {"unmap",
-     [](Arguments& a) {
-       void* address = a.address();
-       check("munmap", ::munmap(address, a.number()));
-       return Answer();
-     }},
-    // ADDRESS LENGTH PROTECTION
-    {"protect",
-     [](Arguments& a) {
-       void* address = a.address();
-       const auto length = a.number();
-       check("mprotect", ::mprotect(address, length, protection_of(a.word())));
-       return Answer();
-     }},
-    // ADDRESS OLD_LENGTH NEW_LENGTH -> address
-    {"remap",
-     [](Arguments& a) {
-       void* address = a.address();
-       const auto old_length = a.number();
-       void* moved = ::mremap(address, old_length, a.number(), MREMAP_MAYMOVE);
-       if (moved == MAP_FAILED) zcl::user::throw_errno("mremap");
-       return hex_number(moved);
-     }},
-    // ADDRESS: reads one byte
-    {"touch",
-     [](Arguments& a) {
-       const volatile std::uint8_t* address = a.address();
-       daq::guarded_call([&] { static_cast<void>(*address); });
-       return Answer();
-     }},
-    // ADDRESS LENGTH -> hexadecimal
-    {"peek",
-     [](Arguments& a) {
-       const std::uint8_t* address = a.address();
-       return daq::to_hex(address, a.number());
-     }},
-    // ADDRESS HEX
-    {"poke",
-     [](Arguments& a) {
-       std::uint8_t* address = a.address();
-       auto bytes = a.bytes();
-       std::memcpy(address, bytes.data(), bytes.size());
-       daq::wipe(bytes);
-       return Answer();
-     }},
     // ADDRESS LENGTH: reads every byte of a mapping; measured
     {"sum",
      [](Arguments& a) {
        const std::uint8_t* address = a.address();
        const auto length = a.number();
-       return measured([&] { daq::sum_words(address, length); });
+       return measured([&] { zcl::user::sum_words(address, length); });
      }},
     // DESCRIPTOR OFFSET LENGTH: maps, reads every byte, unmaps; measured
     {"sum_mapped",
@@ -178,7 +84,7 @@ const daq::Commands kMemoryCommands = {
        const auto length = a.number();
        return measured([&] {
          void* address = map(file, offset, length, PROT_READ, MAP_SHARED);
-         daq::sum_words(static_cast<const std::uint8_t*>(address), length);
+         zcl::user::sum_words(static_cast<const std::uint8_t*>(address), length);
          check("munmap", ::munmap(address, length));
        });
      }},
@@ -196,35 +102,18 @@ const daq::Commands kMemoryCommands = {
      [](Arguments&) -> Answer {
        for (volatile unsigned turns = 0;;) turns = turns + 1;
      }},
-    // -> pid of a child that holds everything and sleeps until it is killed
-    {"fork",
-     [](Arguments&) {
-       const pid_t child = check("fork", ::fork());
-       if (child == 0) {
-         for (;;) ::pause();
-       }
-       return std::to_string(child);
-     }},
-    // PID
-    {"kill",
-     [](Arguments& a) {
-       const auto child = static_cast<pid_t>(a.number());
-       check("kill", ::kill(child, SIGKILL));
-       check("waitpid", ::waitpid(child, nullptr, 0));
-       return Answer();
-     }},
 };
 
 // The device.
 
-const daq::Commands kDeviceCommands = {
+const zcl::user::Commands kDeviceCommands = {
     // STAGING_ADDRESS HEX: before the driver is loaded
     {"load_device",
      [](Arguments& a) {
        const auto staging = a.number();
        auto bytes = a.bytes();
        daq::load_edu(bytes, staging);
-       daq::wipe(bytes);
+       zcl::user::wipe(bytes);
        return Answer();
      }},
     // -> PCI address
@@ -236,7 +125,7 @@ const daq::Commands kDeviceCommands = {
        daq_area_info info{
            .area = static_cast<__u32>(a.number()), .zero = 0, .physical = 0, .bytes = 0};
        check("ioctl DAQ_GET_AREA", ::ioctl(file, DAQ_GET_AREA, &info));
-       return "0x" + daq::to_hex_number(info.physical) + " " + std::to_string(info.bytes);
+       return "0x" + zcl::user::to_hex_number(info.physical) + " " + std::to_string(info.bytes);
      }},
     // DESCRIPTOR AREA DEVICE_OFFSET BYTES AREA_OFFSET
     {"acquire",
@@ -264,7 +153,7 @@ const daq::Commands kDeviceCommands = {
        const auto offset = static_cast<off_t>(a.number());
        auto bytes = a.bytes();
        const auto written = check("pwrite", ::pwrite(file, bytes.data(), bytes.size(), offset));
-       daq::wipe(bytes);
+       zcl::user::wipe(bytes);
        return std::to_string(written);
      }},
     // DESCRIPTOR OFFSET LENGTH ADDRESS: pread to ADDRESS -> bytes
@@ -274,23 +163,6 @@ const daq::Commands kDeviceCommands = {
        const auto offset = static_cast<off_t>(a.number());
        const auto length = a.number();
        return std::to_string(check("pread", ::pread(file, a.address(), length, offset)));
-     }},
-    // DESCRIPTOR COMMAND HEX: any ioctl with any argument struct -> the struct afterwards
-    {"ioctl",
-     [](Arguments& a) {
-       const int file = a.descriptor();
-       const auto command = a.number();
-       auto argument = a.bytes();
-       check("ioctl", ::ioctl(file, command, argument.data()));
-       return daq::to_hex(argument.data(), argument.size());
-     }},
-    // DESCRIPTOR COMMAND NUMBER: any ioctl with any number or pointer
-    {"ioctl_number",
-     [](Arguments& a) {
-       const int file = a.descriptor();
-       const auto command = a.number();
-       check("ioctl", ::ioctl(file, command, a.number()));
-       return Answer();
      }},
 };
 
@@ -354,7 +226,7 @@ void stream(const std::string& way, int file, const std::uint8_t* data, std::siz
   }
 }
 
-const daq::Commands kNetworkCommands = {
+const zcl::user::Commands kNetworkCommands = {
     // INTERFACE ADDRESS MAC
     {"neighbour",
      [](Arguments& a) {
@@ -420,10 +292,11 @@ const daq::Commands kNetworkCommands = {
 
 int main() {
   return zcl::user::run_program("daq_probe", [] {
-    daq::install_memory_signals();
-    daq::Commands commands = kMemoryCommands;
+    zcl::user::install_memory_signals();
+    zcl::user::Commands commands = zcl::user::kMemoryCommands;
+    commands.insert(kReadCommands.begin(), kReadCommands.end());
     commands.insert(kDeviceCommands.begin(), kDeviceCommands.end());
     commands.insert(kNetworkCommands.begin(), kNetworkCommands.end());
-    return daq::answer_all(commands);
+    return zcl::user::answer_all(commands);
   });
 }

@@ -12,6 +12,9 @@
 
 namespace daq {
 
+using zcl::user::Bytes;
+using zcl::user::to_number;
+
 /// The sysfs folder of the device. Throws std::runtime_error where there is none.
 inline std::filesystem::path find_edu() {
   for (const auto& entry : std::filesystem::directory_iterator("/sys/bus/pci/devices")) {

@@ -128,9 +128,9 @@ int stream_samples(const std::string& address, std::uint16_t port, unsigned coun
 int main(int argc, char** argv) {
   return zcl::user::run_program("sample_sender", [&] {
     if (argc != 5) throw std::invalid_argument("usage: sample_sender ADDRESS PORT COUNT BYTES");
-    const auto bytes = daq::to_number(argv[4]);
+    const auto bytes = zcl::user::to_number(argv[4]);
     if (bytes == 0 || bytes > 1472) throw std::invalid_argument("BYTES is 1 to 1472");
-    return stream_samples(argv[1], static_cast<std::uint16_t>(daq::to_number(argv[2])),
-                          static_cast<unsigned>(daq::to_number(argv[3])), bytes);
+    return stream_samples(argv[1], static_cast<std::uint16_t>(zcl::user::to_number(argv[2])),
+                          static_cast<unsigned>(zcl::user::to_number(argv[3])), bytes);
   });
 }

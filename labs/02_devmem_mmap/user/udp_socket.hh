@@ -17,6 +17,8 @@
 
 namespace daq {
 
+using zcl::user::Bytes;
+
 inline sockaddr_in ipv4_address(const std::string& address, std::uint16_t port) {
   sockaddr_in socket_address{};
   socket_address.sin_family = AF_INET;

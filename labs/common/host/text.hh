@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace zcl::lab02 {
+namespace zcl::labs {
 
 /// `value` with `decimals` digits after the point.
 inline std::string fixed(double value, int decimals = 2) {
@@ -34,4 +34,4 @@ inline std::string to_table(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
-}  // namespace zcl::lab02
+}  // namespace zcl::labs

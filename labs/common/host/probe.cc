@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "labs/02_devmem_mmap/host/probe.hh"
+#include "labs/common/host/probe.hh"
 
 #include <charconv>
 #include <csignal>
 #include <sstream>
 
-namespace zcl::lab02 {
+namespace zcl::labs {
 
 namespace {
 
@@ -15,14 +15,18 @@ constexpr auto kAnswerLimit = 60s;
 
 }  // namespace
 
-Probe::Probe(lab::Context& context, vm::Machine& machine, unsigned uid)
+Probe::Probe(lab::Context& context, vm::Machine& machine, const std::string& program, unsigned uid)
     : process_(machine.agent().start(
-          {.argv = {context.install(machine, "daq_probe")}, .time_limit = 300s, .uid = uid})) {}
+          {.argv = {context.install(machine, program)}, .time_limit = 300s, .uid = uid})) {}
 
 Answer Probe::ask(const std::string& command) {
-  process_.write_input(command + "\n");
+  start(command);
+  return answer(command);
+}
+
+Answer Probe::answer(const std::string& command) {
   const std::string line = process_.read_line(
-      base::Deadline("daq_probe's answer to \"" + command.substr(0, 40) + "\"", kAnswerLimit));
+      base::Deadline("the answer to \"" + command.substr(0, 40) + "\"", kAnswerLimit));
   Answer answer;
   if (line.starts_with("ok ")) {
     answer.ok = true;
@@ -62,12 +66,12 @@ std::uint64_t Probe::number(const std::string& command, const std::string& what)
 
 void Probe::kill() {
   process_.send_signal(SIGKILL);
-  process_.wait(base::Deadline("the end of daq_probe", kAnswerLimit));
+  process_.wait(base::Deadline("the end of the probe", kAnswerLimit));
 }
 
 void Probe::finish() {
   process_.close_input();
-  process_.wait(base::Deadline("the end of daq_probe", kAnswerLimit));
+  process_.wait(base::Deadline("the end of the probe", kAnswerLimit));
 }
 
 std::string to_hex(base::ByteView bytes) {
@@ -86,4 +90,4 @@ std::string to_hex(std::uint64_t value) {
   return "0x" + std::string(text, std::to_chars(text, text + sizeof text, value, 16).ptr);
 }
 
-}  // namespace zcl::lab02
+}  // namespace zcl::labs

@@ -10,7 +10,7 @@
 
 #include "system_call.hh"
 
-namespace daq {
+namespace zcl::user {
 
 class MemorySignal : public std::runtime_error {
  public:
@@ -29,7 +29,7 @@ inline void install_memory_signals() {
   struct sigaction action {};
   action.sa_handler = detail::return_to_reader;
   for (const int signal : {SIGBUS, SIGSEGV}) {
-    zcl::user::check("sigaction", ::sigaction(signal, &action, nullptr));
+    check("sigaction", ::sigaction(signal, &action, nullptr));
   }
 }
 
@@ -52,4 +52,4 @@ inline std::uint64_t sum_words(const std::uint8_t* from, std::size_t bytes) {
   return sum;
 }
 
-}  // namespace daq
+}  // namespace zcl::user

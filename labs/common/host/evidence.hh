@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the host reads out of a paused guest's memory for this lab, asking nobody in the guest.
+// What a lab's host side reads out of a paused guest's memory, asking nobody in the guest.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 #include "harness/vm/machine.hh"
 #include "harness/xray/chain.hh"
 
-namespace zcl::lab02 {
+namespace zcl::labs {
 
 inline constexpr std::uint64_t kPage = 4096;
 
@@ -46,4 +46,4 @@ std::int32_t page_references(vm::Machine& machine, vm::PhysicalAddress page);
 /// Whether the kernel's list of modules has `name`.
 bool module_is_loaded(vm::Machine& machine, const std::string& name);
 
-}  // namespace zcl::lab02
+}  // namespace zcl::labs

@@ -17,7 +17,7 @@
 
 #include "system_call.hh"
 
-namespace daq {
+namespace zcl::user {
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -107,4 +107,4 @@ inline int answer_all(const Commands& commands) {
   return 0;
 }
 
-}  // namespace daq
+}  // namespace zcl::user

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "labs/02_devmem_mmap/host/evidence.hh"
+#include "labs/common/host/evidence.hh"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 #include "harness/xray/kernel_view.hh"
 #include "harness/xray/tasks.hh"
 
-namespace zcl::lab02 {
+namespace zcl::labs {
 
 namespace {
 
@@ -70,4 +70,4 @@ bool module_is_loaded(vm::Machine& machine, const std::string& name) {
   return found;
 }
 
-}  // namespace zcl::lab02
+}  // namespace zcl::labs

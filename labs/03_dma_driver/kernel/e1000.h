@@ -99,7 +99,7 @@ struct e1000_tx {
 	u64 timeouts;
 };
 
-/* Counters of the chip that are cleared by reading; e1000_ethtool.c names them. */
+/* Counters of the chip; e1000_ethtool.c names them. */
 enum e1000_counter {
 	E1000_CRC_ERRORS,
 	E1000_MISSED,		/* no descriptor was left */
@@ -132,6 +132,7 @@ struct e1000 {
 	u32 tx_slots;
 	spinlock_t counter_lock;
 	u64 counters[E1000_COUNTERS];
+	u32 seen[E1000_COUNTERS];	/* what the chip's counter said last, where it does not clear */
 };
 
 static inline u32 e1000_read(const struct e1000 *e, enum e1000_register reg)
@@ -229,7 +230,7 @@ extern const struct zcl_port_ops e1000_port_ops;
 /* e1000_ethtool.c */
 extern const struct ethtool_ops e1000_ethtool_ops;
 void e1000_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *stats);
-/* The chip's counters begin at 0 with every read and every reset: read them before one. */
+/* The chip's counters begin at 0 with every reset: read them before one. */
 void e1000_read_counters(struct e1000 *e);
 
 #endif

@@ -33,7 +33,26 @@ static int e1000_write_phy(struct e1000 *e, unsigned int reg, u16 value)
 	return mdic & E1000_MDIC_ERROR ? -EIO : 0;
 }
 
-/* Adds what the chip has counted since; its counters start at 0 with each read (SDM 13.7). */
+/*
+ * What a counter has counted since the last call. The manual says that reading clears it (SDM 13.7);
+ * QEMU 7.2 does so with some and not with others (MPC, RNBC). A second read tells which it was.
+ */
+static u32 e1000_count(struct e1000 *e, unsigned int offset, u32 *seen)
+{
+	u32 count = readl(e->registers + offset);
+	u32 again = readl(e->registers + offset);
+
+	if (count == U32_MAX)	/* the chip is gone */
+		return 0;
+	if (again < count) {
+		*seen = 0;
+		return count + again;
+	}
+	count = again < *seen ? again : again - *seen;
+	*seen = again;
+	return count;
+}
+
 void e1000_read_counters(struct e1000 *e)
 {
 	static const u16 offsets[E1000_COUNTERS] = {
@@ -52,12 +71,8 @@ void e1000_read_counters(struct e1000 *e)
 	unsigned int i;
 
 	spin_lock_bh(&e->counter_lock);
-	for (i = 0; i < E1000_COUNTERS; i++) {
-		u32 count = readl(e->registers + offsets[i]);
-
-		if (count != U32_MAX)	/* else the chip is gone */
-			e->counters[i] += count;
-	}
+	for (i = 0; i < E1000_COUNTERS; i++)
+		e->counters[i] += e1000_count(e, offsets[i], &e->seen[i]);
 	spin_unlock_bh(&e->counter_lock);
 }
 

@@ -141,6 +141,7 @@ static bool e1000_port_interrupts(struct zcl_port *port, bool on)
 }
 
 static void e1000_port_transmit_begin(struct zcl_port *port)
+	__acquires(transmit)
 {
 	struct e1000 *e = e1000_of(port);
 
@@ -184,6 +185,7 @@ static int e1000_port_transmit(struct zcl_port *port, const struct zcl_fragment 
 }
 
 static void e1000_port_transmit_done(struct zcl_port *port)
+	__releases(transmit)
 {
 	struct e1000 *e = e1000_of(port);
 

@@ -31,7 +31,7 @@ struct RingMemory {
     for (std::uint32_t i = 0; i < tx_slots; ++i) txbuf[i].buffer = rx_slots + i;
     for (std::uint32_t i = 0; i < buffers.size(); ++i) {
       buffers[i].address = &pool[std::size_t{i} * kBufferBytes];
-      buffers[i].receiving = i >= buffers.size() - nic ? 1 : 0;
+      buffers[i].taken.by.receiving = i >= buffers.size() - nic ? 1 : 0;
     }
     rx.queue = &rxq;
     rx.slots = rxbuf.data();
@@ -39,7 +39,6 @@ struct RingMemory {
     rx.buffer_count = static_cast<std::uint32_t>(buffers.size());
     rx.mask = rx_slots - 1;
     rx.limit = rx_slots;
-    rx.stats = &rx_stats;
     tx.queue = &txq;
     tx.slots = txbuf.data();
     tx.buffers = buffers.data();
@@ -48,7 +47,6 @@ struct RingMemory {
     tx.max_packet = 16110;
     tx.mask = tx_slots - 1;
     tx.sent = sent.data();
-    tx.stats = &tx_stats;
   }
   RingMemory(const RingMemory&) = delete;
   RingMemory& operator=(const RingMemory&) = delete;
@@ -70,8 +68,6 @@ struct RingMemory {
   std::vector<zcl_buffer> buffers;
   std::vector<std::uint8_t> pool;
   std::vector<std::uint32_t> sent;
-  zcl_stats rx_stats{};  // two, since the directions run at the same time
-  zcl_stats tx_stats{};
   zcl_rx_queue rx{};
   zcl_tx_queue tx{};
 };

@@ -74,7 +74,7 @@ void nic_receives(RingMemory& ring, Plan plan) {
     for (auto burst = 1 + random() % 8; burst > 0 && number < plan.packets; --burst) {
       const std::uint32_t fragments =
           1 + (random() % 4 == 0 ? static_cast<std::uint32_t>(random()) % kMaxFragments : 0);
-      const std::uint64_t before = ring.rx_stats.rx_packets;
+      const std::uint64_t before = ring.rx.packets;
       for (std::uint32_t i = 0; i < fragments; ++i) {
         const std::uint32_t buffer = posted.front();
         const std::uint32_t length = 8 * (1 + static_cast<std::uint32_t>(random()) % 16);
@@ -82,7 +82,7 @@ void nic_receives(RingMemory& ring, Plan plan) {
         write_payload(ring.memory(buffer), number, i, length);
         posted.push_back(zcl_rxq_put(&ring.rx, buffer, length, flags_of(i, fragments), 0));
       }
-      if (ring.rx_stats.rx_packets == before) break;
+      if (ring.rx.packets == before) break;
       ++number;
     }
     if (!zcl_rxq_publish(&ring.rx)) std::this_thread::yield();
@@ -196,16 +196,16 @@ int stress(Plan plan) {
   done.store(true, std::memory_order_release);
   receiving.join();
   sending.join();
-  const auto& rx = ring.rx_stats;
-  if (rx.rx_packets != plan.packets) fail("packets", plan.packets, rx.rx_packets);
-  if (rx.rx_bad_tail + rx.rx_bad_buffer != 0) fail("disbelieved", 0, rx.rx_bad_buffer);
-  if (ring.tx_stats.tx_packets != forwarded) {
-    fail("forwarded", forwarded, ring.tx_stats.tx_packets);
+  const auto& rx = ring.rx;
+  if (rx.packets != plan.packets) fail("packets", plan.packets, rx.packets);
+  if (rx.bad_tail + rx.bad_buffer != 0) fail("disbelieved", 0, rx.bad_buffer);
+  if (ring.tx.packets != forwarded) {
+    fail("forwarded", forwarded, ring.tx.packets);
   }
   std::printf("%llu received, %llu forwarded, %llu times full\n",
-              static_cast<unsigned long long>(rx.rx_packets),
-              static_cast<unsigned long long>(ring.tx_stats.tx_packets),
-              static_cast<unsigned long long>(rx.rx_ring_full));
+              static_cast<unsigned long long>(rx.packets),
+              static_cast<unsigned long long>(ring.tx.packets),
+              static_cast<unsigned long long>(rx.ring_full));
   return 0;
 }
 

@@ -67,17 +67,17 @@ TEST_F(RingQueue, ExchangesTheReceivedBufferForTheSlotsOwn) {
   EXPECT_EQ(slots[0].flags, kWhole);
   EXPECT_EQ(slots[0].type, ZCL_PACKET_IPV4);
   EXPECT_EQ(slots[0].timestamp, 7U);
-  EXPECT_EQ(ring.buffers[0].receiving, 1);
-  EXPECT_EQ(ring.buffers[kNic].receiving, 0);
+  EXPECT_EQ(ring.buffers[0].taken.by.receiving, 1);
+  EXPECT_EQ(ring.buffers[kNic].taken.by.receiving, 0);
 }
 
 TEST_F(RingQueue, DropsWhenFullAndGoesOnAfterARelease) {
   EXPECT_EQ(receive(8), 7U);
   EXPECT_EQ(receive(1, 7), 7U) << "no slot: the same buffer again";
-  EXPECT_EQ(ring.rx_stats.rx_ring_full, 1U);
+  EXPECT_EQ(ring.rx.ring_full, 1U);
   consumer.release(1);
   EXPECT_EQ(receive(1, 7), kNic) << "the first slot's buffer, which the program has returned";
-  EXPECT_EQ(ring.rx_stats.rx_packets, 9U);
+  EXPECT_EQ(ring.rx.packets, 9U);
 }
 
 TEST_F(RingQueue, IndicesWrapAt32Bits) {
@@ -95,7 +95,7 @@ TEST_F(RingQueue, IndicesWrapAt32Bits) {
     EXPECT_EQ(seen, 2U);
   }
   EXPECT_EQ(ring.rxq.head, 5U);
-  EXPECT_EQ(ring.rx_stats.rx_bad_tail, 0U);
+  EXPECT_EQ(ring.rx.bad_tail, 0U);
 }
 
 TEST_F(RingQueue, ShowsAPacketOfSeveralBuffersOnlyWhenItIsWhole) {
@@ -107,8 +107,8 @@ TEST_F(RingQueue, ShowsAPacketOfSeveralBuffersOnlyWhenItIsWhole) {
   put(20, ZCL_END_OF_PACKET);
   EXPECT_TRUE(zcl_rxq_publish(&ring.rx));
   EXPECT_EQ(consumer.available().size(), 3U);
-  EXPECT_EQ(ring.rx_stats.rx_packets, 1U);
-  EXPECT_EQ(ring.rx_stats.rx_bytes, 180U);
+  EXPECT_EQ(ring.rx.packets, 1U);
+  EXPECT_EQ(ring.rx.bytes, 180U);
 }
 
 TEST_F(RingQueue, DropsAPacketAsAWhole) {
@@ -117,12 +117,12 @@ TEST_F(RingQueue, DropsAPacketAsAWhole) {
   EXPECT_EQ(put(20, 0), 20U) << "no slot left";
   EXPECT_EQ(put(21, ZCL_END_OF_PACKET), 21U);
   EXPECT_FALSE(zcl_rxq_publish(&ring.rx));
-  EXPECT_EQ(ring.rx_stats.rx_ring_full, 1U);
-  EXPECT_EQ(ring.rx_stats.rx_packets, 7U);
+  EXPECT_EQ(ring.rx.ring_full, 1U);
+  EXPECT_EQ(ring.rx.packets, 7U);
   EXPECT_EQ(put(20, 0), 20U) << "the rest of a packet that never began";
   // The slot is used again; the buffer that was exchanged into it is the program's.
   EXPECT_EQ(put(20), 19U);
-  EXPECT_EQ(ring.rx_stats.rx_packets, 8U);
+  EXPECT_EQ(ring.rx.packets, 8U);
 }
 
 TEST_F(RingQueue, DoesNotBelieveAnImpossibleTail) {
@@ -132,14 +132,14 @@ TEST_F(RingQueue, DoesNotBelieveAnImpossibleTail) {
     zcl_rxq_look(&ring.rx);
     EXPECT_EQ(ring.rx.limit, 8U) << tail;
   }
-  EXPECT_EQ(ring.rx_stats.rx_bad_tail, 3U);
+  EXPECT_EQ(ring.rx.bad_tail, 3U);
   ring.rxq.tail = 3;
   buffer = receive(1, buffer);
   EXPECT_EQ(ring.rx.limit, 11U);
   ring.rxq.tail = 2;  // backwards
   zcl_rxq_look(&ring.rx);
   EXPECT_EQ(ring.rx.limit, 11U);
-  EXPECT_EQ(ring.rx_stats.rx_bad_tail, 4U);
+  EXPECT_EQ(ring.rx.bad_tail, 4U);
 }
 
 TEST_F(RingQueue, TakesNoBufferThatIsNotTheProgramsToGive) {
@@ -152,8 +152,8 @@ TEST_F(RingQueue, TakesNoBufferThatIsNotTheProgramsToGive) {
   ASSERT_EQ(take(), 1);
   ring.rxbuf[0].buffer = 8;
   EXPECT_EQ(put(kNic), kNic) << "it is being sent";
-  EXPECT_EQ(ring.rx_stats.rx_bad_buffer, 5U);
-  EXPECT_EQ(ring.rx_stats.rx_packets, 0U);
+  EXPECT_EQ(ring.rx.bad_buffer, 5U);
+  EXPECT_EQ(ring.rx.packets, 0U);
   ring.rxbuf[0].buffer = 16;
   EXPECT_EQ(put(kNic), 16U) << "one of the spare ones";
 }
@@ -163,7 +163,7 @@ TEST_F(RingQueue, TakesABufferOfferedTwiceOnce) {
   ring.rxbuf[1].buffer = 0;
   EXPECT_EQ(put(18), 0U);
   EXPECT_EQ(put(19), 19U) << "0 is the NIC's already";
-  EXPECT_EQ(ring.rx_stats.rx_bad_buffer, 1U);
+  EXPECT_EQ(ring.rx.bad_buffer, 1U);
 }
 
 TEST_F(RingQueue, SendsInOrderAndReturnsInOrder) {
@@ -180,17 +180,17 @@ TEST_F(RingQueue, SendsInOrderAndReturnsInOrder) {
   EXPECT_EQ(producer.pending(), 2U);
   EXPECT_TRUE(zcl_txq_return(&ring.tx, 1));
   EXPECT_EQ(producer.pending(), 1U);
-  EXPECT_EQ(ring.buffers[8].sending, 0);
-  EXPECT_EQ(ring.buffers[9].sending, 1);
+  EXPECT_EQ(ring.buffers[8].taken.by.sending, 0);
+  EXPECT_EQ(ring.buffers[9].taken.by.sending, 1);
   EXPECT_TRUE(zcl_txq_return(&ring.tx, 1));
-  EXPECT_EQ(ring.tx_stats.tx_packets, 2U);
-  EXPECT_EQ(ring.tx_stats.tx_bytes, 2108U);
+  EXPECT_EQ(ring.tx.packets, 2U);
+  EXPECT_EQ(ring.tx.bytes, 2108U);
 }
 
 TEST_F(RingQueue, WaitsForTheEndOfAPacket) {
   submit(8, 14, ZCL_START_OF_PACKET);
   EXPECT_EQ(take(), 0);
-  EXPECT_EQ(ring.buffers[8].sending, 0) << "the claim is undone";
+  EXPECT_EQ(ring.buffers[8].taken.by.sending, 0) << "the claim is undone";
   submit(9, 46, ZCL_END_OF_PACKET);
   ASSERT_EQ(take(), 2);
   EXPECT_EQ(fragments[1].buffer, 9U);
@@ -216,12 +216,12 @@ TEST_P(RingQueueRefuses, AndSendsWhatComesBeforeAndAfter) {
   EXPECT_EQ(fragments[0].buffer, 10U);
   zcl_txq_commit(&ring.tx, fragments, 1);
   EXPECT_EQ(ring.txbuf[1].flags & ZCL_FAILED, ZCL_FAILED);
-  EXPECT_EQ(ring.tx_stats.tx_bad_slot, 1U);
+  EXPECT_EQ(ring.tx.bad_slot, 1U);
   zcl_txq_return(&ring.tx, 1);
   EXPECT_EQ(producer.pending(), 1U) << "the refused slot comes back with the one before it";
   zcl_txq_return(&ring.tx, 1);
   EXPECT_EQ(producer.pending(), 0U);
-  for (const auto& buffer : ring.buffers) EXPECT_EQ(buffer.sending, 0);
+  for (const auto& buffer : ring.buffers) EXPECT_EQ(buffer.taken.by.sending, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Slots, RingQueueRefuses,
@@ -239,7 +239,7 @@ TEST_F(RingQueue, RefusesAPacketWithABufferTwice) {
   submit(8, 60, ZCL_START_OF_PACKET);
   submit(8, 60, ZCL_END_OF_PACKET);
   EXPECT_EQ(take(), -1);
-  EXPECT_EQ(ring.buffers[8].sending, 0);
+  EXPECT_EQ(ring.buffers[8].taken.by.sending, 0);
   EXPECT_TRUE(zcl_txq_return(&ring.tx, 0)) << "nothing is on its way: they come back at once";
   EXPECT_EQ(producer.pending(), 0U);
 }
@@ -267,7 +267,7 @@ TEST_F(RingQueue, DoesNotBelieveAnImpossibleHead) {
     ring.txq.head = head;
     EXPECT_EQ(take(), 0) << head;
   }
-  EXPECT_EQ(ring.tx_stats.tx_bad_head, 3U);
+  EXPECT_EQ(ring.tx.bad_head, 3U);
 }
 
 /// Whatever stands on the page: no buffer gets lost or doubled, no index leaves its range.
@@ -304,19 +304,19 @@ TEST_F(RingQueue, KeepsItsBooksOverARandomPage) {
     std::uint32_t receiving = 0;
     std::uint32_t claimed = 0;
     for (const auto& buffer : ring.buffers) {
-      receiving += buffer.receiving;
-      claimed += buffer.sending;
+      receiving += buffer.taken.by.receiving;
+      claimed += buffer.taken.by.sending;
     }
     ASSERT_EQ(receiving, 4U);
     ASSERT_EQ(claimed, sending);
-    for (const auto buffer : nic) ASSERT_EQ(ring.buffers.at(buffer).receiving, 1);
+    for (const auto buffer : nic) ASSERT_EQ(ring.buffers.at(buffer).taken.by.receiving, 1);
   }
-  EXPECT_GT(ring.rx_stats.rx_packets, 1000U);
-  EXPECT_GT(ring.rx_stats.rx_bad_buffer, 1000U);
-  EXPECT_GT(ring.rx_stats.rx_bad_tail, 1000U);
-  EXPECT_GT(ring.tx_stats.tx_packets, 100U);
-  EXPECT_GT(ring.tx_stats.tx_bad_slot, 100U);
-  EXPECT_GT(ring.tx_stats.tx_bad_head, 1000U);
+  EXPECT_GT(ring.rx.packets, 1000U);
+  EXPECT_GT(ring.rx.bad_buffer, 1000U);
+  EXPECT_GT(ring.rx.bad_tail, 1000U);
+  EXPECT_GT(ring.tx.packets, 100U);
+  EXPECT_GT(ring.tx.bad_slot, 100U);
+  EXPECT_GT(ring.tx.bad_head, 1000U);
 }
 
 base::CommandResult run_stress(const char* program, const char* packets, const char* seed) {

@@ -67,7 +67,9 @@ struct zcl_ring {
 	void *page;			/* the ring page, vmalloc_user() */
 	size_t page_bytes;
 	struct zcl_pool *pool;
-	struct zcl_stats stats;
+	u64 filtered;			/* struct zcl_stats explains these */
+	u64 copied;
+	u64 wakeups;
 	struct kref users;		/* the file, and a reader through proc */
 };
 

@@ -23,19 +23,23 @@ void zcl_ring_receive_copy(struct zcl_ring *ring, const void *data, u32 length, 
 	do {
 		u32 part = min(length, ring->pool->buffer_bytes);
 		u8 part_flags = part == length ? flags : flags & ~ZCL_END_OF_PACKET;
-		struct zcl_descriptor *slot = zcl_rxq_slot(rx, part_flags);
-		u32 buffer = slot ? zcl_rxq_spare(rx, slot) : ZCL_NO_BUFFER;
+		struct zcl_descriptor *slot;
+		u32 index, buffer;
 
+		if (!zcl_rxq_place(rx, part_flags, &index))
+			return;
+		slot = zcl_rxq_slot(rx, index);
+		buffer = zcl_rxq_spare(rx, slot);
 		if (buffer == ZCL_NO_BUFFER)
 			return;
 		memcpy(rx->buffers[buffer].address, data, part);
-		zcl_rxq_fill(rx, slot, buffer, part, part_flags, type);
+		zcl_rxq_fill(rx, slot, index, buffer, part, part_flags, type);
 		flags &= ~ZCL_START_OF_PACKET;
 		data += part;
 		length -= part;
 	} while (length);
 	if (flags & ZCL_END_OF_PACKET)
-		ring->stats.rx_copied++;
+		ring->copied++;
 }
 EXPORT_SYMBOL_GPL(zcl_ring_receive_copy);
 
@@ -105,14 +109,20 @@ static ssize_t zcl_copy_packet(struct zcl_ring *ring, const struct zcl_held *hel
 	return (ssize_t)total;
 }
 
-/* 0: @held has the oldest packet. Else -ENODEV, -EAGAIN (none there), or -EBUSY (all are held). */
-static int zcl_hold_oldest(struct zcl_node *node, struct zcl_ring *ring, struct zcl_held *held)
+/* 0: @held has the oldest packet. Else -ENODEV, -EAGAIN (none there; @arm: the caller will be woken),
+ * or -EBUSY (all are held).
+ */
+static int zcl_hold_oldest(struct zcl_node *node, struct zcl_ring *ring, bool arm,
+			   struct zcl_held *held)
 {
 	__poll_t ready;
 	int err = 0;
 
 	mutex_lock(&node->lock);
-	ready = zcl_ring_ready(node, ring, EPOLLIN);
+	if (arm)
+		ready = zcl_ring_ready_or_armed(node, ring, EPOLLIN);
+	else
+		ready = zcl_ring_ready(node, ring, EPOLLIN);
 	if (ready & EPOLLHUP)
 		err = -ENODEV;
 	else if (!(ready & EPOLLIN))
@@ -130,7 +140,7 @@ static int zcl_wait_for_packet(struct zcl_node *node, struct zcl_ring *ring, str
 	int err;
 
 	add_wait_queue(&ring->wait, &wait);
-	while ((err = zcl_hold_oldest(node, ring, held)) == -EAGAIN) {
+	while ((err = zcl_hold_oldest(node, ring, true, held)) == -EAGAIN) {
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
 			break;
@@ -151,9 +161,8 @@ ssize_t zcl_read(struct file *file, char __user *to, size_t count, loff_t *posit
 
 	if (!ring)
 		return -ENXIO;
-	if (file->f_flags & O_NONBLOCK)
-		result = zcl_hold_oldest(zcl_file->node, ring, &held);
-	else
+	result = zcl_hold_oldest(zcl_file->node, ring, false, &held);
+	if (result == -EAGAIN && !(file->f_flags & O_NONBLOCK))
 		result = zcl_wait_for_packet(zcl_file->node, ring, &held);
 	if (result)
 		return result;
@@ -173,7 +182,7 @@ long zcl_copy_ioctl(struct zcl_file *file, struct zcl_copy __user *argument)
 		return -ENXIO;
 	if (copy_from_user(&copy, argument, sizeof(copy)))
 		return -EFAULT;
-	result = zcl_hold_oldest(file->node, ring, &held);
+	result = zcl_hold_oldest(file->node, ring, false, &held);
 	if (result)
 		return result;
 	result = zcl_copy_packet(ring, &held, u64_to_user_ptr(copy.address), copy.capacity);
@@ -208,7 +217,7 @@ static ssize_t zcl_proc_copy(struct zcl_node *node, struct zcl_ring *ring, char 
 
 	if (count < largest)
 		return -EMSGSIZE;
-	while (count - done >= largest && !zcl_hold_oldest(node, ring, &held)) {
+	while (count - done >= largest && !zcl_hold_oldest(node, ring, false, &held)) {
 		bytes = zcl_copy_packet(ring, &held, to + done + sizeof(u32),
 					count - done - sizeof(u32));
 		zcl_ring_release(ring, &held);

@@ -189,6 +189,26 @@ static long zcl_get_info(struct zcl_node *node, struct zcl_info __user *argument
 	return copy_to_user(argument, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static long zcl_get_stats(const struct zcl_ring *ring, struct zcl_stats __user *argument)
+{
+	const struct zcl_stats stats = {
+		.rx_packets = ring->rx.packets,
+		.rx_bytes = ring->rx.bytes,
+		.rx_filtered = ring->filtered,
+		.rx_copied = ring->copied,
+		.rx_ring_full = ring->rx.ring_full,
+		.rx_bad_tail = ring->rx.bad_tail,
+		.rx_bad_buffer = ring->rx.bad_buffer,
+		.tx_packets = ring->tx.packets,
+		.tx_bytes = ring->tx.bytes,
+		.tx_bad_head = ring->tx.bad_head,
+		.tx_bad_slot = ring->tx.bad_slot,
+		.wakeups = ring->wakeups,
+	};
+
+	return copy_to_user(argument, &stats, sizeof(stats)) ? -EFAULT : 0;
+}
+
 /* Calls that reach the driver. */
 static long zcl_ioctl_locked(struct zcl_file *file, unsigned int command, unsigned long argument)
 {
@@ -233,7 +253,7 @@ static long zcl_ioctl(struct file *file, unsigned int command, unsigned long arg
 	case ZCL_SET_EVENTFD:
 		return zcl_set_eventfd(zcl_file, (int)argument);
 	case ZCL_GET_STATS:
-		return copy_to_user(user, &ring->stats, sizeof(ring->stats)) ? -EFAULT : 0;
+		return zcl_get_stats(ring, user);
 	case ZCL_COPY:
 		return zcl_copy_ioctl(zcl_file, user);
 	default:

@@ -95,7 +95,7 @@ bool zcl_ring_filter(struct zcl_ring *ring, const void *data, u32 length)
 	wanted = rule && zcl_filter_judge(ring, rule, data, length);
 	rcu_read_unlock();
 	if (!wanted)
-		ring->stats.rx_filtered++;
+		ring->filtered++;
 	return wanted;
 }
 EXPORT_SYMBOL_GPL(zcl_ring_filter);

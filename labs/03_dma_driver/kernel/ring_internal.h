@@ -57,6 +57,7 @@ int zcl_ring_set_mode(struct zcl_node *node, enum zcl_mode mode);
 /* ring_sync.c: under node->lock. */
 int zcl_ring_sync(struct zcl_node *node, struct zcl_ring *ring, unsigned int what);
 __poll_t zcl_ring_ready(struct zcl_node *node, struct zcl_ring *ring, __poll_t wanted);
+__poll_t zcl_ring_ready_or_armed(struct zcl_node *node, struct zcl_ring *ring, __poll_t wanted);
 __poll_t zcl_poll(struct file *file, struct poll_table_struct *table);
 
 /* ring_copy.c: packets for those who do not map the ring. */

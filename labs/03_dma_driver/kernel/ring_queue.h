@@ -49,11 +49,18 @@
  * each writes its own and looks at the other's. A hostile program that offers one buffer to both at
  * the same moment may be believed by both: it then sends what it receives, from its own pool.
  */
+union zcl_taken {
+	struct {
+		u8 receiving;
+		u8 sending;
+	} by;
+	u16 any;
+};
+
 struct zcl_buffer {
 	dma_addr_t dma;
 	void *address;
-	u8 receiving;
-	u8 sending;
+	union zcl_taken taken;
 };
 
 /* A piece of a packet to send. */
@@ -70,13 +77,18 @@ struct zcl_rx_queue {
 	u32 buffer_count;
 	u32 mask;		/* slots - 1 */
 	u32 packet;		/* behind the last whole packet: where the next one starts */
-	u32 next;		/* behind the last fragment of a packet that is not whole yet */
+	u32 next;		/* behind the last fragment of the packet that is open */
 	u32 limit;		/* tail + slots: no slot from here on is free */
 	u32 tail;		/* the last good value that the program showed */
 	u32 published;		/* head, as the program knows it */
-	bool open;		/* a packet has begun, and none of its fragments was dropped */
+	bool open;		/* a packet has begun, none of its fragments was dropped, more come */
 	u64 now;		/* timestamp of the pass */
-	struct zcl_stats *stats;
+	/* struct zcl_stats explains these. */
+	u64 packets;
+	u64 bytes;
+	u64 ring_full;
+	u64 bad_tail;
+	u64 bad_buffer;
 };
 
 struct zcl_tx_queue {
@@ -91,14 +103,16 @@ struct zcl_tx_queue {
 	u32 next;		/* next slot to take */
 	u32 tail;		/* next slot to return; those up to next are the NIC's */
 	u32 *sent;		/* by slot: the buffer that the NIC has; ZCL_NO_BUFFER: refused */
-	struct zcl_stats *stats;
+	u64 packets;
+	u64 bytes;
+	u64 bad_head;
+	u64 bad_slot;
 };
 
 /* Whether the program may give this buffer away: it exists, and neither direction has it. */
 static inline bool zcl_buffer_is_free(const struct zcl_buffer *buffers, u32 count, u32 buffer)
 {
-	return likely(buffer < count) && likely(!READ_ONCE(buffers[buffer].receiving)) &&
-	       likely(!READ_ONCE(buffers[buffer].sending));
+	return likely(buffer < count) && likely(!READ_ONCE(buffers[buffer].taken.any));
 }
 
 /* Before a pass: which slots has the program returned? */
@@ -107,7 +121,7 @@ static inline void zcl_rxq_look(struct zcl_rx_queue *q)
 	/* ZCL-BEGIN queue: which slots of RxBuf are free again
 	 * Load RxQ.tail once, with acquire (rule 2 at the head of this file). It may have moved
 	 * forward from q->tail, at most to q->packet; indices wrap at 32 bits, so compare distances,
-	 * not values. A value outside is not believed: count rx_bad_tail and keep the old one.
+	 * not values. A value outside is not believed: count q->bad_tail and keep the old one.
 	 * Slots from q->limit on are not free: that is one round behind tail.
 	 */
 	u32 tail = smp_load_acquire(&q->queue->tail);
@@ -115,34 +129,35 @@ static inline void zcl_rxq_look(struct zcl_rx_queue *q)
 	if (likely(tail - q->tail <= q->packet - q->tail))
 		q->tail = tail;
 	else
-		q->stats->rx_bad_tail++;
+		q->bad_tail++;
 	q->limit = q->tail + q->mask + 1;
 	/* ZCL-END queue */
 }
 
 /*
- * The slot for the next fragment, or NULL when it has to be dropped. A packet is dropped as a
- * whole: its first fragments go by starting the next packet where it started. Nothing is lost with
- * them, since every slot holds a buffer, whichever it is.
+ * Where the next fragment goes: the index of a free slot. False when it has to be dropped. A packet
+ * is dropped as a whole: its first fragments go by starting the next packet where it started.
+ * Nothing is lost with them, since every slot holds a buffer, whichever it is.
  */
-static inline struct zcl_descriptor *zcl_rxq_slot(struct zcl_rx_queue *q, u8 flags)
+static inline bool zcl_rxq_place(struct zcl_rx_queue *q, u8 flags, u32 *index)
 {
-	if (unlikely((flags & ZCL_WHOLE_PACKET) != ZCL_WHOLE_PACKET)) {
-		if (flags & ZCL_START_OF_PACKET) {
-			q->next = q->packet;
-			q->open = true;
-		}
-		if (!q->open)
-			return NULL;
-	} else {
-		q->next = q->packet;
-	}
-	if (unlikely(q->next == q->limit)) {
-		q->stats->rx_ring_full++;
-		q->open = false;
-		return NULL;
-	}
-	return &q->slots[q->next & q->mask];
+	if (likely(flags & ZCL_START_OF_PACKET))
+		*index = q->packet;
+	else if (q->open)
+		*index = q->next;
+	else
+		return false;
+	q->open = !(flags & ZCL_END_OF_PACKET);
+	if (likely(*index != q->limit))
+		return true;
+	q->ring_full++;
+	q->open = false;
+	return false;
+}
+
+static inline struct zcl_descriptor *zcl_rxq_slot(const struct zcl_rx_queue *q, u32 index)
+{
+	return &q->slots[index & q->mask];
 }
 
 /* The buffer that the program left in a free slot, or ZCL_NO_BUFFER when it was not its to give. */
@@ -152,26 +167,26 @@ static inline u32 zcl_rxq_spare(struct zcl_rx_queue *q, const struct zcl_descrip
 
 	if (likely(zcl_buffer_is_free(q->buffers, q->buffer_count, spare)))
 		return spare;
-	q->stats->rx_bad_buffer++;
+	q->bad_buffer++;
 	q->open = false;
 	return ZCL_NO_BUFFER;
 }
 
-/* Describes a fragment in its slot. Nobody sees it before zcl_rxq_publish(). */
-static inline void zcl_rxq_fill(struct zcl_rx_queue *q, struct zcl_descriptor *slot, u32 buffer,
-				u32 length, u8 flags, u8 type)
+/* Describes a fragment in the slot at @index. Nobody sees it before zcl_rxq_publish(). */
+static inline void zcl_rxq_fill(struct zcl_rx_queue *q, struct zcl_descriptor *slot, u32 index,
+				u32 buffer, u32 length, u8 flags, u8 type)
 {
 	slot->buffer = buffer;
 	slot->length = (u16)length;
 	slot->flags = flags;
 	slot->type = type;
 	slot->timestamp = q->now;
-	q->stats->rx_bytes += length;
-	q->next++;
+	q->bytes += length;
 	if (likely(flags & ZCL_END_OF_PACKET)) {
-		q->packet = q->next;
-		q->open = false;
-		q->stats->rx_packets++;
+		q->packet = index + 1;
+		q->packets++;
+	} else {
+		q->next = index + 1;
 	}
 }
 
@@ -182,23 +197,25 @@ static inline void zcl_rxq_fill(struct zcl_rx_queue *q, struct zcl_descriptor *s
 static inline u32 zcl_rxq_put(struct zcl_rx_queue *q, u32 buffer, u32 length, u8 flags, u8 type)
 {
 	/* ZCL-BEGIN queue: exchange a received buffer for a free one
-	 * zcl_rxq_slot() finds the slot; zcl_rxq_spare() reads and checks the buffer in it. Where
-	 * either has none, the packet is dropped: return @buffer. Else the spare one becomes the
-	 * receive side's and @buffer the program's (q->buffers[].receiving; WRITE_ONCE, since the
-	 * transmit side looks), and zcl_rxq_fill() describes the packet.
+	 * zcl_rxq_place() finds the index, zcl_rxq_slot() its slot; zcl_rxq_spare() reads and checks
+	 * the buffer in it. Where there is none, the packet is dropped: return @buffer. Else the spare
+	 * one becomes the receive side's and @buffer the program's (q->buffers[].taken.by.receiving;
+	 * WRITE_ONCE, since the transmit side looks), and zcl_rxq_fill() describes the packet.
 	 * > return buffer;
 	 */
-	struct zcl_descriptor *slot = zcl_rxq_slot(q, flags);
-	u32 spare;
+	struct zcl_buffer *buffers = q->buffers;
+	struct zcl_descriptor *slot;
+	u32 index, spare;
 
-	if (unlikely(!slot))
+	if (unlikely(!zcl_rxq_place(q, flags, &index)))
 		return buffer;
+	slot = zcl_rxq_slot(q, index);
 	spare = zcl_rxq_spare(q, slot);
 	if (unlikely(spare == ZCL_NO_BUFFER))
 		return buffer;
-	WRITE_ONCE(q->buffers[spare].receiving, 1);
-	WRITE_ONCE(q->buffers[buffer].receiving, 0);
-	zcl_rxq_fill(q, slot, buffer, length, flags, type);
+	WRITE_ONCE(buffers[spare].taken.by.receiving, 1);
+	WRITE_ONCE(buffers[buffer].taken.by.receiving, 0);
+	zcl_rxq_fill(q, slot, index, buffer, length, flags, type);
 	return spare;
 	/* ZCL-END queue */
 }
@@ -224,14 +241,14 @@ static inline void zcl_txq_look(struct zcl_tx_queue *q)
 {
 	/* ZCL-BEGIN queue: what the program wants to send
 	 * Load TxQ.head once, with acquire (rule 1). It lies between q->next and one round behind
-	 * q->tail. Else: count tx_bad_head and keep q->head.
+	 * q->tail. Else: count q->bad_head and keep q->head.
 	 */
 	u32 head = smp_load_acquire(&q->queue->head);
 
 	if (likely(head - q->next <= q->mask + 1 - (q->next - q->tail)))
 		q->head = head;
 	else
-		q->stats->tx_bad_head++;
+		q->bad_head++;
 	/* ZCL-END queue */
 }
 
@@ -240,13 +257,13 @@ static inline void zcl_txq_cancel(struct zcl_tx_queue *q, const struct zcl_fragm
 				  u32 count)
 {
 	while (count--)
-		WRITE_ONCE(q->buffers[fragments[count].buffer].sending, 0);
+		WRITE_ONCE(q->buffers[fragments[count].buffer].taken.by.sending, 0);
 }
 
 /* The next @count slots are not sent: the program finds ZCL_FAILED in them. */
 static inline void zcl_txq_refuse(struct zcl_tx_queue *q, u32 count)
 {
-	q->stats->tx_bad_slot++;
+	q->bad_slot++;
 	for (; count; count--, q->next++) {
 		WRITE_ONCE(q->slots[q->next & q->mask].flags, ZCL_FAILED);
 		q->sent[q->next & q->mask] = ZCL_NO_BUFFER;
@@ -264,7 +281,7 @@ static inline bool zcl_txq_claim(struct zcl_tx_queue *q, const struct zcl_descri
 		return false;
 	if (!length || length > q->buffer_bytes)
 		return false;
-	WRITE_ONCE(q->buffers[buffer].sending, 1);
+	WRITE_ONCE(q->buffers[buffer].taken.by.sending, 1);
 	fragment->buffer = buffer;
 	fragment->length = length;
 	fragment->dma = q->buffers[buffer].dma;
@@ -323,9 +340,9 @@ static inline void zcl_txq_commit(struct zcl_tx_queue *q, const struct zcl_fragm
 
 	for (i = 0; i < count; i++) {
 		q->sent[q->next++ & q->mask] = fragments[i].buffer;
-		q->stats->tx_bytes += fragments[i].length;
+		q->bytes += fragments[i].length;
 	}
-	q->stats->tx_packets++;
+	q->packets++;
 }
 
 /*
@@ -337,7 +354,7 @@ static inline bool zcl_txq_return(struct zcl_tx_queue *q, u32 count)
 	/* ZCL-BEGIN queue: give sent slots back
 	 * From q->tail on, at most to q->next: a slot whose q->sent[] is ZCL_NO_BUFFER was refused
 	 * and goes back at once; any other uses up one of @count, and its buffer is the program's
-	 * again (.sending, WRITE_ONCE). Stop at the first that @count does not cover. Then store
+	 * again (.taken.by.sending, WRITE_ONCE). Stop at the first that @count does not cover. Then store
 	 * q->tail to TxQ.tail with release (rule 2), once.
 	 * > return false;
 	 */
@@ -351,7 +368,7 @@ static inline bool zcl_txq_return(struct zcl_tx_queue *q, u32 count)
 		if (!count)
 			break;
 		count--;
-		WRITE_ONCE(q->buffers[buffer].sending, 0);
+		WRITE_ONCE(q->buffers[buffer].taken.by.sending, 0);
 	}
 	if (tail == q->tail)
 		return false;

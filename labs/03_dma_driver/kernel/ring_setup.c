@@ -59,8 +59,8 @@ static void zcl_ring_deal(struct zcl_ring *ring, u32 idle)
 	for (i = 0; i < tx_slots; i++)
 		tx->slots[i].buffer = rx_slots + i;
 	for (i = 0; i < count; i++) {
-		rx->buffers[i].receiving = i >= count - idle;
-		rx->buffers[i].sending = 0;
+		rx->buffers[i].taken.by.receiving = i >= count - idle;
+		rx->buffers[i].taken.by.sending = 0;
 	}
 	for (i = 0; i < idle; i++)
 		ring->idle[i] = count - 1 - i;
@@ -90,7 +90,6 @@ static void zcl_ring_init_queues(struct zcl_ring *ring, const struct zcl_setup *
 	rx->mask = setup->rx_slots - 1;
 	rx->buffers = ring->pool->buffers;
 	rx->buffer_count = ring->pool->buffer_count;
-	rx->stats = &ring->stats;
 	tx->queue = &page->txq;
 	tx->slots = rx->slots + setup->rx_slots;
 	tx->mask = setup->tx_slots - 1;
@@ -98,7 +97,6 @@ static void zcl_ring_init_queues(struct zcl_ring *ring, const struct zcl_setup *
 	tx->buffer_count = rx->buffer_count;
 	tx->buffer_bytes = ring->pool->buffer_bytes;
 	tx->max_packet = max_packet;
-	tx->stats = &ring->stats;
 }
 
 static void zcl_ring_free_parts(struct zcl_ring *ring)

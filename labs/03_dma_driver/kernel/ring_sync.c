@@ -16,7 +16,7 @@ void zcl_ring_wake(struct zcl_ring *ring)
 	struct eventfd_ctx *event;
 
 	if (wq_has_sleeper(&ring->wait)) {
-		ring->stats.wakeups++;
+		ring->wakeups++;
 		wake_up_interruptible_poll(&ring->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
 	}
 	rcu_read_lock();
@@ -132,22 +132,21 @@ int zcl_ring_sync(struct zcl_node *node, struct zcl_ring *ring, unsigned int wha
 	return taken;
 }
 
-/* Which of @wanted holds now. If none does, interrupts are on when this returns. */
+/* Which of @wanted holds now, after a look at the NIC if that is needed. */
 __poll_t zcl_ring_ready(struct zcl_node *node, struct zcl_ring *ring, __poll_t wanted)
 {
+	/* ZCL-BEGIN poll: what there is for the program
+	 * No port any more (node->port): EPOLLHUP and EPOLLERR. EPOLLOUT wanted: zcl_ring_send(), then
+	 * zcl_ring_can_send() answers. EPOLLIN wanted: zcl_ring_waiting() answers; only when nothing
+	 * is waiting, look at the NIC first (zcl_ring_pull(), if ring->pulls). Interrupts that are
+	 * still on from an earlier call go off when there is a packet: zcl_ring_disarm().
+	 * > return EPOLLERR;
+	 */
 	struct zcl_port *port = node->port;
 	__poll_t ready = 0;
 
 	if (!port)
 		return EPOLLHUP | EPOLLERR;
-	/* ZCL-BEGIN poll: what there is for the program
-	 * EPOLLOUT wanted: zcl_ring_send(), then zcl_ring_can_send() answers. EPOLLIN wanted:
-	 * zcl_ring_waiting() answers; only when nothing is waiting, look at the NIC first
-	 * (zcl_ring_pull(), if ring->pulls). If there is nothing at all to report and ring->pulls:
-	 * zcl_ring_arm(), and packets that came meanwhile are EPOLLIN, if wanted. Interrupts that
-	 * are still on from an earlier call go off when there is a packet: zcl_ring_disarm().
-	 * > return EPOLLERR;
-	 */
 	if (wanted & EPOLLOUT) {
 		zcl_ring_send(port, ring);
 		if (zcl_ring_can_send(ring))
@@ -157,35 +156,49 @@ __poll_t zcl_ring_ready(struct zcl_node *node, struct zcl_ring *ring, __poll_t w
 		if (zcl_ring_waiting(ring) || (ring->pulls && zcl_ring_pull(port, ring)))
 			ready |= EPOLLIN | EPOLLRDNORM;
 	}
-	if (!ring->pulls)
-		return ready;
-	if (ready & EPOLLIN)
+	if ((ready & EPOLLIN) && ring->pulls)
 		zcl_ring_disarm(port, ring);
-	else if (!ready && zcl_ring_arm(port, ring))
-		ready |= wanted & (EPOLLIN | EPOLLRDNORM);
 	return ready;
 	/* ZCL-END poll */
+}
+
+/* The same for somebody who goes to sleep if there is nothing, and is on ring->wait already. */
+__poll_t zcl_ring_ready_or_armed(struct zcl_node *node, struct zcl_ring *ring, __poll_t wanted)
+{
+	__poll_t ready = zcl_ring_ready(node, ring, wanted);
+
+	if (!ready && ring->pulls && zcl_ring_arm(node->port, ring))
+		ready = zcl_ring_ready(node, ring, wanted);
+	return ready;
 }
 
 __poll_t zcl_poll(struct file *file, struct poll_table_struct *table)
 {
 	/* ZCL-BEGIN poll: poll, select and epoll
-	 * Before ZCL_SETUP (no file->ring, read with acquire): EPOLLERR. First join the queue of
-	 * those who are woken (poll_wait() on ring->wait), and only then look whether there is
-	 * something (zcl_ring_ready(), under node->lock): the other way round, what comes between the
-	 * two wakes nobody. poll_requested_events() tells what the caller wants.
+	 * Before ZCL_SETUP (no file->ring, read with acquire): EPOLLERR. zcl_ring_ready() says what
+	 * there is (under node->lock; poll_requested_events() tells what the caller wants).
+	 * poll_wait() on ring->wait joins the queue of those who are woken: always, since epoll joins
+	 * only once. What comes after the look and before that wakes nobody: so if there was nothing,
+	 * look again, now with zcl_ring_ready_or_armed().
 	 * > return EPOLLERR;
 	 */
 	struct zcl_file *zcl_file = file->private_data;
 	struct zcl_ring *ring = smp_load_acquire(&zcl_file->ring);
-	__poll_t ready;
+	struct zcl_node *node = zcl_file->node;
+	__poll_t wanted = poll_requested_events(table), ready;
 
 	if (!ring)
 		return EPOLLERR;
+	/* First without joining: a pass that finds packets then has nobody to wake. */
+	mutex_lock(&node->lock);
+	ready = zcl_ring_ready(node, ring, wanted);
+	mutex_unlock(&node->lock);
 	poll_wait(file, &ring->wait, table);
-	mutex_lock(&zcl_file->node->lock);
-	ready = zcl_ring_ready(zcl_file->node, ring, poll_requested_events(table));
-	mutex_unlock(&zcl_file->node->lock);
+	if (!ready) {
+		mutex_lock(&node->lock);
+		ready = zcl_ring_ready_or_armed(node, ring, wanted);
+		mutex_unlock(&node->lock);
+	}
 	return ready;
 	/* ZCL-END poll */
 }

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,6 +30,17 @@
 #include "system_call.hh"
 
 namespace zcl::user {
+
+/// The node of a network interface: "eth1" -> "/dev/zcl0". Throws std::runtime_error when its
+/// driver offers none.
+inline std::string ring_node(const std::string& interface) {
+  std::error_code none;
+  const auto nodes = "/sys/class/net/" + interface + "/device/zcl";
+  for (const auto& node : std::filesystem::directory_iterator(nodes, none)) {
+    return "/dev/" + node.path().filename().string();
+  }
+  throw std::runtime_error(interface + " has no ring: is it lab 03's driver that runs it?");
+}
 
 /// Zero: the kernel's default. Slots are powers of two, ZCL_MIN_SLOTS to ZCL_MAX_SLOTS.
 struct RingOptions {

@@ -3,6 +3,7 @@
  * The driver's own types, and what its files offer each other:
  *
  *	e1000_main.c	chip, rings, interrupts, netdev
+ *	e1000_filter.c	which frames the chip lets through, and its offloads
  *	e1000_stack.c	receive buffers of the network stack, and changes of mode
  *	e1000_port.c	the ring module's operations (zcl_port.h)
  *	e1000_ethtool.c	ethtool, and statistics
@@ -207,6 +208,18 @@ int e1000_reopen(struct e1000 *e, u32 rx_slots, u32 tx_slots, u32 buffer_bytes);
 /* Stops the chip and takes everything back; e1000_start() begins anew. With rtnl held, and up. */
 void e1000_quiesce(struct e1000 *e);
 void e1000_start(struct e1000 *e);
+
+/* The unicast address that the receiver lets through. */
+void e1000_write_address(struct e1000 *e, const u8 *address);
+
+/* e1000_filter.c */
+/* Multicast table and RCTL; with e->up this switches the receiver on. Under netif_addr_lock. */
+void e1000_set_rx_mode(struct net_device *netdev);
+void e1000_write_rxcsum(struct e1000 *e, netdev_features_t features);
+int e1000_set_mac_address(struct net_device *netdev, void *address);
+int e1000_set_features(struct net_device *netdev, netdev_features_t features);
+netdev_features_t e1000_features_check(struct sk_buff *skb, struct net_device *netdev,
+				       netdev_features_t features);
 
 /* e1000_stack.c */
 struct page_pool *e1000_create_pages(struct e1000 *e);

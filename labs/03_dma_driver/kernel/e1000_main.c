@@ -10,12 +10,11 @@
  * What it does not: TCP segmentation, VLAN offload, wake on LAN, flow control, message-signalled
  * interrupts, other chips of the family.
  *
- * In this order: chip, receive ring, receiving, transmitting, interrupts, open and stop, the
- * netdev's operations, probe. SDM is the chip's manual, see e1000_regs.h.
+ * In this order: chip, receive ring, receiving, transmitting, interrupts, open and stop, probe. SDM
+ * is the chip's manual, see e1000_regs.h.
  */
 #include <linux/bitfield.h>
 #include <linux/etherdevice.h>
-#include <linux/if_vlan.h>
 #include <linux/iopoll.h>
 #include <linux/module.h>
 #include <linux/rtnetlink.h>
@@ -105,7 +104,7 @@ static int e1000_read_address(struct e1000 *e, u8 *address)
 }
 
 /* Which unicast address the receiver lets through (SDM 13.5.2). */
-static void e1000_write_address(struct e1000 *e, const u8 *address)
+void e1000_write_address(struct e1000 *e, const u8 *address)
 {
 	/* ZCL-BEGIN chip: the address filter
 	 * RAL takes the first four bytes, the first of them lowest; RAH the other two, with
@@ -484,9 +483,11 @@ static void e1000_abandon_tx(struct e1000 *e)
 	struct e1000_tx *tx = &e->tx;
 	u32 pool = 0;
 
+	__netif_tx_lock_bh(e1000_queue(e));
 	while (tx->clean != tx->use)
 		pool += e1000_tx_finish(e, 0);
 	e1000_tx_return(e, pool);
+	__netif_tx_unlock_bh(e1000_queue(e));
 }
 
 /* One doorbell for everything added since the last one. */
@@ -756,45 +757,6 @@ void e1000_kick(struct e1000 *e)
 
 /* ---------------------------------------------------------------- open and stop */
 
-/*
- * What RCTL has to say. Long packets are always let through: buffers chain up to the chip's limit, and
- * the MTU is a limit of ours for sending. So the MTU never changes RCTL, and reception goes on.
- */
-static void e1000_update_rctl(struct e1000 *e)
-{
-	u32 rctl = E1000_RCTL_ENABLE | E1000_RCTL_BROADCAST | E1000_RCTL_LONG_PACKETS |
-		   E1000_RCTL_STRIP_CRC;
-
-	rctl |= e->rx.buffer_bytes == ZCL_BUFFER_4K ? E1000_RCTL_BUFFER_4K : E1000_RCTL_BUFFER_2K;
-	if (e->netdev->flags & IFF_PROMISC)
-		rctl |= E1000_RCTL_UNICAST_ALL | E1000_RCTL_MULTICAST_ALL;
-	if (e->netdev->flags & IFF_ALLMULTI)
-		rctl |= E1000_RCTL_MULTICAST_ALL;
-	if (rctl == e->rctl)
-		return;
-	e->rctl = rctl;
-	e1000_write(e, E1000_RCTL, rctl);
-}
-
-/* Which multicast frames come through: a table of 4096 bits, addressed by 12 of theirs (SDM 13.5.1). */
-static void e1000_set_rx_mode(struct net_device *netdev)
-{
-	struct e1000 *e = netdev_priv(netdev);
-	u32 table[E1000_MTA_WORDS] = {};
-	struct netdev_hw_addr *address;
-	unsigned int i;
-
-	netdev_for_each_mc_addr(address, netdev) {
-		u32 hash = (address->addr[4] >> 4 | address->addr[5] << 4) & 0xfff;
-
-		table[hash / 32] |= BIT(hash % 32);
-	}
-	for (i = 0; i < E1000_MTA_WORDS; i++)
-		writel(table[i], e->registers + E1000_MTA + 4 * i);
-	if (e->up)
-		e1000_update_rctl(e);
-}
-
 /* Whoever runs without rtnl looks at e->up under one of these locks. */
 static void e1000_set_up(struct e1000 *e, bool up)
 {
@@ -807,16 +769,10 @@ static void e1000_set_up(struct e1000 *e, bool up)
 	netif_addr_unlock_bh(e->netdev);
 }
 
-static void e1000_write_rxcsum(struct e1000 *e, netdev_features_t features)
-{
-	bool on = features & NETIF_F_RXCSUM;
-
-	e1000_write(e, E1000_RXCSUM, on ? E1000_RXCSUM_TCP_UDP | E1000_RXCSUM_IP : 0);
-}
-
 /* The rings are there and filled. */
 void e1000_start(struct e1000 *e)
 {
+	pci_set_master(e->pdev);
 	e1000_write(e, E1000_CTRL, E1000_CTRL_FULL_DUPLEX | E1000_CTRL_ASDE |
 				   E1000_CTRL_SET_LINK_UP);
 	e1000_write_address(e, e->netdev->dev_addr);
@@ -841,7 +797,7 @@ void e1000_quiesce(struct e1000 *e)
 	e1000_set_up(e, false);
 	e1000_read_counters(e);
 	if (e1000_reset(e))
-		pci_clear_master(e->pdev);	/* it may still write: not over the bus */
+		pci_clear_master(e->pdev);	/* it may still want to write: not over the bus */
 	synchronize_irq(e->pdev->irq);
 	e1000_abandon_tx(e);
 	e1000_rx_drop(&e->rx);
@@ -927,39 +883,12 @@ static void e1000_reset_work(struct work_struct *work)
 	rtnl_unlock();
 }
 
-/* ---------------------------------------------------------------- the netdev's operations */
-
 static void e1000_tx_timeout(struct net_device *netdev, unsigned int queue)
 {
 	struct e1000 *e = netdev_priv(netdev);
 
 	e->tx.timeouts++;
 	schedule_work(&e->reset_work);
-}
-
-static int e1000_set_mac_address(struct net_device *netdev, void *address)
-{
-	int err = eth_mac_addr(netdev, address);
-
-	if (!err)
-		e1000_write_address(netdev_priv(netdev), netdev->dev_addr);
-	return err;
-}
-
-static int e1000_set_features(struct net_device *netdev, netdev_features_t features)
-{
-	e1000_write_rxcsum(netdev_priv(netdev), features);
-	return 0;
-}
-
-/* The chip sums from one byte, and stores at one: both offsets have 8 bits (SDM 3.3.6). */
-static netdev_features_t e1000_features_check(struct sk_buff *skb, struct net_device *netdev,
-					      netdev_features_t features)
-{
-	if (skb->ip_summed == CHECKSUM_PARTIAL &&
-	    skb_checksum_start_offset(skb) + skb->csum_offset > U8_MAX)
-		features &= ~NETIF_F_HW_CSUM;
-	return vlan_features_check(skb, features);
 }
 
 static const struct net_device_ops e1000_netdev_ops = {
@@ -983,6 +912,7 @@ static void e1000_init_netdev(struct e1000 *e)
 
 	netdev->netdev_ops = &e1000_netdev_ops;
 	netdev->ethtool_ops = &e1000_ethtool_ops;
+	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	netdev->watchdog_timeo = 5 * HZ;
 	netdev->max_mtu = E1000_MAX_FRAME - ETH_HLEN;
 	netdev->hw_features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXCSUM;
@@ -1053,18 +983,17 @@ static int e1000_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		err = -ENOMEM;
 		goto err_release_regions;
 	}
-	err = e1000_reset(e);	/* before it becomes a bus master: it may be running */
+	err = e1000_reset(e);	/* before it is a bus master, in e1000_start(): it may be running */
 	if (err)
 		goto err_unmap;
-	pci_set_master(pdev);
 	err = e1000_init_address(e);
 	if (err)
-		goto err_clear_master;
+		goto err_unmap;
 	e1000_init_netdev(e);
 	netif_carrier_off(e->netdev);
 	err = register_netdev(e->netdev);
 	if (err)
-		goto err_clear_master;
+		goto err_unmap;
 	err = zcl_port_register(&e->port);
 	if (err)
 		goto err_unregister;
@@ -1073,8 +1002,6 @@ static int e1000_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 err_unregister:
 	unregister_netdev(e->netdev);
 	cancel_work_sync(&e->reset_work);
-err_clear_master:
-	pci_clear_master(pdev);
 err_unmap:
 	pci_iounmap(pdev, e->registers);
 err_release_regions:

@@ -6,9 +6,8 @@
 #include <sstream>
 
 #include "harness/base/random.hh"
-#include "harness/lab/build.hh"
-#include "harness/lab/declaration.hh"
 #include "harness/tests/machine/guest_program.hh"
+#include "harness/tests/machine/lab03_modules.hh"
 #include "harness/wire/flow.hh"
 #include "harness/wire/link.hh"
 #include "harness/wire/rate.hh"
@@ -32,21 +31,6 @@ constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 constexpr auto kPatience = 60s;
 constexpr std::size_t kLongestFrame = 16124;  ///< the chip's limit, without the checksum
 
-/// Where the built module is. Only the driver is of interest here, whatever else the lab has.
-std::filesystem::path module_file(const std::string& name) {
-  lab::Lab driver;
-  driver.id = "03_dma_driver";
-  driver.folder = base::source_root() / "labs" / driver.id;
-  return lab::built_solution(driver, "6.1").artefact("kernel/" + name + ".ko");
-}
-
-void load(vm::Machine& machine, const std::string& name) {
-  const std::string path = "/tmp/" + name + ".ko";
-  machine.agent().put_file(path, base::read_file(module_file(name)));
-  machine.know_module(name, module_file(name));
-  machine.agent().load_module(path);
-}
-
 vm::MachineSpec one_card() {
   vm::MachineSpec spec;
   spec.nics = {{.id = "nic", .model = "e1000", .hub = "", .properties = {}}};
@@ -63,8 +47,7 @@ class Netdev : public testing::Test {
  protected:
   explicit Netdev(const vm::MachineSpec& spec = one_card())
       : machine_(vm::Machine::start(spec)), link_(machine_.take_nic_socket("nic")) {
-    load(machine_, "zcl_ring");
-    load(machine_, "zcl_e1000");
+    load_driver(machine_);
     interface_ = machine_.agent().interface_of("nic");
     control_ = vm::install_guest_program(machine_, "nic_control");
     up();
@@ -325,8 +308,7 @@ TEST_F(BehindAnIommu, EchoesFrames) {
 class Pair : public testing::Test {
  protected:
   Pair() : machine_(vm::Machine::start(two_cards())) {
-    load(machine_, "zcl_ring");
-    load(machine_, "zcl_e1000");
+    load_driver(machine_);
     control_ = vm::install_guest_program(machine_, "nic_control");
     a_ = machine_.agent().interface_of("a");
     b_ = machine_.agent().interface_of("b");

@@ -5,9 +5,8 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "harness/lab/build.hh"
-#include "harness/lab/declaration.hh"
 #include "harness/tests/machine/guest_program.hh"
+#include "harness/tests/machine/lab03_modules.hh"
 #include "harness/vm/instruction_counter.hh"
 
 namespace zcl::lab03 {
@@ -17,11 +16,6 @@ using namespace std::chrono_literals;
 
 /// QEMU's e1000 holds reception for a second after its driver set it up.
 constexpr std::uint64_t kReceptionHold = 1'500'000'000;
-
-std::string module_file(const std::string& name) {
-  if (const char* at = std::getenv("ZCL_TEST_MODULES")) return std::string(at) + "/" + name + ".ko";
-  return lab::built_solution(lab::find_lab("03"), "6.1").artefact("kernel/" + name + ".ko");
-}
 
 vm::MachineSpec two_cards(vm::Mode mode) {
   vm::MachineSpec spec;
@@ -35,8 +29,7 @@ class RingInGuest : public testing::Test {
  protected:
   explicit RingInGuest(const vm::MachineSpec& spec = two_cards(vm::Mode::count))
       : machine_(vm::Machine::start(spec)) {
-    load("zcl_ring");
-    load("zcl_e1000");
+    load_driver(machine_);
     nic_ = machine_.agent().interface_of("nic");
     sender_ = pci_directory(machine_.agent().interface_of("sender"));
     machine_.agent().interface_up(nic_);
@@ -48,12 +41,6 @@ class RingInGuest : public testing::Test {
     EXPECT_FALSE(report.has_value()) << report->summary << "\n" << report->console_tail;
   }
 
-  void load(const std::string& name) {
-    const std::string path = "/tmp/" + name + ".ko";
-    machine_.agent().put_file(path, base::read_file(module_file(name)));
-    machine_.know_module(name, module_file(name));
-    machine_.agent().load_module(path);
-  }
   std::string pci_directory(const std::string& interface) {
     const std::string event =
         machine_.agent().get_text("/sys/class/net/" + interface + "/device/uevent");

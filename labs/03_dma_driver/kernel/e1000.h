@@ -167,26 +167,34 @@ static inline bool e1000_pulls(struct e1000 *e)
 	return READ_ONCE(e->mode) == ZCL_MODE_RING && zcl_port_pulls(&e->port);
 }
 
-static inline u32 e1000_rx_length(u64 word)
+/* ZCL_CHECKSUM_GOOD if the chip has verified TCP's or UDP's checksum, else 0. */
+static inline u8 e1000_checksum_flag(u32 status)
 {
-	return word & E1000_RXD_LENGTH;
+	if (likely(status & E1000_RXD_CHECKSUM_IGNORE))
+		return 0;
+	return status & E1000_RXD_TCP_UDP_CHECKED && !(status & E1000_RXD_CHECKSUM_BAD) ?
+		       ZCL_CHECKSUM_GOOD : 0;
 }
 
-static inline bool e1000_checksum_good(u64 word)
+/* What a received descriptor says, and where it stands. */
+struct e1000_received {
+	u32 index;
+	u32 length;
+	u32 status;
+	bool first;	/* of its packet */
+};
+
+static inline bool e1000_is_last(const struct e1000_received *received)
 {
-	return (word & (E1000_RXD_CHECKSUM_IGNORE | E1000_RXD_TCP_UDP_CHECKED)) ==
-		       E1000_RXD_TCP_UDP_CHECKED &&
-	       !(word & E1000_RXD_CHECKSUM_BAD);
+	return received->status & E1000_RXD_END_OF_PACKET;
 }
 
-/* A received descriptor's word in the ring page's terms. */
-static inline u8 e1000_rx_flags(u64 word, bool first)
+/* In the ring page's terms. */
+static inline u8 e1000_rx_flags(const struct e1000_received *received)
 {
-	/* The bit for the end stands where the ring page's does, four bytes on. */
-	static_assert(E1000_RXD_END_OF_PACKET >> 32 == ZCL_END_OF_PACKET);
-
-	return (word & E1000_RXD_END_OF_PACKET) >> 32 | (first ? ZCL_START_OF_PACKET : 0) |
-	       (e1000_checksum_good(word) ? ZCL_CHECKSUM_GOOD : 0);
+	return (received->first ? ZCL_START_OF_PACKET : 0) |
+	       (e1000_is_last(received) ? ZCL_END_OF_PACKET : 0) |
+	       e1000_checksum_flag(received->status);
 }
 
 /* e1000_main.c */
@@ -229,11 +237,11 @@ dma_addr_t e1000_page_dma(struct page *page);
 bool e1000_rx_fill(struct e1000 *e, struct e1000_rx_slot *slot, gfp_t gfp);
 void e1000_rx_empty(struct e1000 *e, struct e1000_rx_slot *slot);
 /* Where a packet goes, by its first buffer: true is the ring. */
-bool e1000_rx_verdict(struct e1000 *e, const struct e1000_rx_slot *slot, u32 length);
+bool e1000_rx_verdict(struct e1000 *e, const struct e1000_received *received);
 /* One received buffer. The slot is filled afterwards, its descriptor not written. */
-void e1000_rx_to_stack(struct e1000 *e, struct e1000_rx_slot *slot, u64 word,
+void e1000_rx_to_stack(struct e1000 *e, const struct e1000_received *received,
 		       struct sk_buff_head *stack);
-void e1000_rx_copy_to_ring(struct e1000 *e, struct e1000_rx_slot *slot, u64 word, bool first);
+void e1000_rx_copy_to_ring(struct e1000 *e, const struct e1000_received *received);
 /* Forgets the packet that is being put together. */
 void e1000_rx_drop(struct e1000_rx *rx);
 

@@ -24,8 +24,6 @@
 const char e1000_driver_name[] = "zcl_e1000";
 
 #define E1000_DEFAULT_SLOTS 256
-/* Descriptors given back to the chip at once in a long receive pass: see e1000_clean_rx(). */
-#define E1000_RX_POST 128
 /* At most: context, linear part, fragments. */
 #define E1000_TX_NEEDED (MAX_SKB_FRAGS + 2)
 
@@ -138,8 +136,7 @@ static void e1000_rx_post(struct e1000 *e, u32 index)
 	/* ZCL-BEGIN rx_ring: write a descriptor
 	 * The address is what the *chip* calls the buffer, little endian: e1000_page_dma() of a page,
 	 * or zcl_port_dma() of a buffer of the pool where slot->page is NULL. A physical address
-	 * would be the same on many machines, and another behind an IOMMU. The rest of the
-	 * descriptor is 0: not done.
+	 * would be the same on many machines, and another behind an IOMMU. Status is 0: not done.
 	 * > (void)slot;
 	 * > (void)desc;
 	 */
@@ -147,7 +144,7 @@ static void e1000_rx_post(struct e1000 *e, u32 index)
 		desc->address = cpu_to_le64(e1000_page_dma(slot->page));
 	else
 		desc->address = cpu_to_le64(zcl_port_dma(&e->port, slot->buffer));
-	desc->word = 0;
+	desc->status = 0;
 	/* ZCL-END rx_ring */
 }
 
@@ -237,45 +234,45 @@ static void e1000_start_rx(struct e1000 *e)
 
 /*
  * One buffer of the pool, for the ring: the exchange. No copy, no allocation; the buffer that the
- * program left in the slot of RxBuf takes the place of the one that it gets.
+ * program left in the slot of RxBuf takes the place of the one that it gets. Inline with @flags known,
+ * so that for a whole packet in one buffer nothing asks which part of a packet this is.
  */
 static __always_inline void e1000_rx_exchange(struct e1000 *e, struct e1000_rx_slot *slot,
-					      struct e1000_rx_desc *desc, u64 word, bool first)
+					      struct e1000_rx_desc *desc, u32 length, u8 flags)
 {
 	/* ZCL-BEGIN clean: give a received buffer to the ring
 	 * zcl_port_arrived() gives its address and makes the chip's writes visible. Hand it over
-	 * with zcl_port_receive(): flags from e1000_rx_flags(), type from zcl_packet_type() if it is
-	 * the packet's first buffer, else ZCL_PACKET_OTHER. The answer is the buffer that goes into
-	 * slot and descriptor instead: write its zcl_port_dma(). (The descriptor's second half is the
-	 * caller's.)
-	 * > (void)e1000_rx_flags;
+	 * with zcl_port_receive(): type from zcl_packet_type() if it is the packet's first buffer
+	 * (ZCL_START_OF_PACKET in flags), else ZCL_PACKET_OTHER. The answer is the buffer that goes
+	 * into slot and descriptor instead: write its zcl_port_dma(), and status 0, or it counts as
+	 * done again when the ring comes round.
 	 */
-	u32 length = e1000_rx_length(word);
 	const void *data = zcl_port_arrived(&e->port, slot->buffer, length);
+	u8 type = flags & ZCL_START_OF_PACKET ? zcl_packet_type(data) : ZCL_PACKET_OTHER;
 
-	slot->buffer = zcl_port_receive(&e->port, slot->buffer, length,
-					e1000_rx_flags(word, first),
-					first ? zcl_packet_type(data) : ZCL_PACKET_OTHER);
+	slot->buffer = zcl_port_receive(&e->port, slot->buffer, length, flags, type);
 	desc->address = cpu_to_le64(zcl_port_dma(&e->port, slot->buffer));
+	desc->status = 0;
 	/* ZCL-END clean */
 }
 
-/* Any received descriptor: for the stack, of several, while the mode changes. */
-static noinline void e1000_rx_any(struct e1000 *e, u32 index, u64 word, struct sk_buff_head *stack)
+/* Any received descriptor: for the stack, one of several of a packet, or while the mode changes. */
+static noinline void e1000_rx_any(struct e1000 *e, u32 index, u32 length, u32 status,
+				  struct sk_buff_head *stack)
 {
 	struct e1000_rx *rx = &e->rx;
 	struct e1000_rx_slot *slot = &rx->slots[index];
-	bool first = !rx->inside;
+	const struct e1000_received received = { index, length, status, !rx->inside };
 
-	if (first)
-		rx->to_ring = e1000_rx_verdict(e, slot, e1000_rx_length(word));
+	if (received.first)
+		rx->to_ring = e1000_rx_verdict(e, &received);
 	if (!rx->to_ring)
-		e1000_rx_to_stack(e, slot, word, stack);
+		e1000_rx_to_stack(e, &received, stack);
 	else if (slot->page)
-		e1000_rx_copy_to_ring(e, slot, word, first);
+		e1000_rx_copy_to_ring(e, &received);
 	else
-		e1000_rx_exchange(e, slot, &rx->ring[index], word, first);
-	rx->inside = !(word & E1000_RXD_END_OF_PACKET);
+		e1000_rx_exchange(e, slot, &rx->ring[index], length, e1000_rx_flags(&received));
+	rx->inside = !e1000_is_last(&received);
 	rx->to_ring = rx->to_ring && rx->inside;
 	e1000_rx_post(e, index);
 }
@@ -284,24 +281,24 @@ bool e1000_rx_waiting(const struct e1000 *e)
 {
 	const struct e1000_rx *rx = &e->rx;
 
-	return le64_to_cpu(READ_ONCE(rx->ring[rx->next].word)) & E1000_RXD_DONE;
+	return READ_ONCE(rx->ring[rx->next].status) & cpu_to_le32(E1000_RXD_DONE);
 }
 
 /*
  * One receive pass: takes up to @budget packets from the ring, refills their slots, and gives these
- * to the chip. Returns how many packets. Every tail write is a trap on an emulated chip and some
- * hundred nanoseconds on a real one, so there is one at the end of the pass, and in a long pass
- * one every E1000_RX_POST descriptors, so that the chip does not run dry meanwhile.
+ * to the chip. Returns how many packets. A write to the tail is a trap on an emulated chip and some
+ * hundred nanoseconds on a real one, so there is one a pass, and callers keep passes short enough
+ * that the chip does not run dry meanwhile.
  */
 int e1000_clean_rx(struct e1000 *e, struct sk_buff_head *stack, int budget)
 {
 	/* ZCL-BEGIN clean: the receive pass
-	 * From rx->next on, as long as the descriptor says E1000_RXD_DONE. Read its word once, and
-	 * nothing else of the packet before a dma_rmb(): the chip writes the packet first and the
-	 * word last, and the processor must not read them the other way round.
+	 * From rx->next on, as long as the descriptor's status says E1000_RXD_DONE. Read the status
+	 * once, and nothing else of descriptor or packet before a dma_rmb(): the chip writes the
+	 * status last, and the processor must not read the rest earlier.
 	 * A whole packet (E1000_RXD_END_OF_PACKET, and not rx->inside one) in a buffer of the pool
-	 * and in ring mode: e1000_rx_exchange(), then set the descriptor's word to 0, or it counts as
-	 * done again when the ring comes round. Any other: e1000_rx_any(), which does both.
+	 * and in ring mode: e1000_rx_exchange() with ZCL_WHOLE_PACKET and e1000_checksum_flag(). Any
+	 * other: e1000_rx_any().
 	 * At the end write the tail: the slot before rx->next, never rx->next itself, since with
 	 * head == tail the chip takes the ring for empty. Not at all if nothing was received.
 	 * zcl_port_rx_begin() and _end() stand around all calls to the port. Count rx->packets and
@@ -313,6 +310,7 @@ int e1000_clean_rx(struct e1000 *e, struct sk_buff_head *stack, int budget)
 	struct e1000_rx *rx = &e->rx;
 	const bool ring_mode = e->mode == ZCL_MODE_RING;
 	const bool port = e->mode != ZCL_MODE_STACK || rx->to_ring;
+	bool whole = ring_mode && !rx->inside;
 	u32 next = rx->next;
 	u64 bytes = 0;
 	int packets = 0;
@@ -322,24 +320,24 @@ int e1000_clean_rx(struct e1000 *e, struct sk_buff_head *stack, int budget)
 	while (packets < budget) {
 		struct e1000_rx_desc *desc = &rx->ring[next];
 		struct e1000_rx_slot *slot = &rx->slots[next];
-		u64 word = le64_to_cpu(READ_ONCE(desc->word));
+		u32 status = le32_to_cpu(READ_ONCE(desc->status));
+		u32 length;
 
-		if (!(word & E1000_RXD_DONE))
+		if (!(status & E1000_RXD_DONE))
 			break;
 		dma_rmb();
-		if (likely(ring_mode && !slot->page && word & E1000_RXD_END_OF_PACKET &&
-			   !rx->inside)) {
-			e1000_rx_exchange(e, slot, desc, word, true);
-			desc->word = 0;
+		length = le16_to_cpu(desc->length);
+		if (likely(whole && status & E1000_RXD_END_OF_PACKET && !slot->page)) {
+			e1000_rx_exchange(e, slot, desc, length,
+					  ZCL_WHOLE_PACKET | e1000_checksum_flag(status));
 			packets++;
 		} else {
-			e1000_rx_any(e, next, word, stack);
+			e1000_rx_any(e, next, length, status, stack);
 			packets += !rx->inside;
+			whole = ring_mode && !rx->inside;
 		}
-		bytes += e1000_rx_length(word);
+		bytes += length;
 		next = (next + 1) & rx->mask;
-		if (unlikely(!(next & (E1000_RX_POST - 1))))
-			e1000_write(e, E1000_RDT, (next - 1) & rx->mask);
 	}
 	if (port)
 		zcl_port_rx_end(&e->port);

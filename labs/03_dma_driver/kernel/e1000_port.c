@@ -97,6 +97,9 @@ static void e1000_port_detach(struct zcl_port *port)
 	rtnl_unlock();
 }
 
+/* Packets in one pass: the chip gets its descriptors back, and the program sees them, in between. */
+#define E1000_PASS 64
+
 /*
  * In the context of the program's call. What a packet that the mode changed in still owes to the
  * network stack goes there, too.
@@ -105,16 +108,18 @@ static int e1000_port_receive(struct zcl_port *port, int budget)
 {
 	struct e1000 *e = e1000_of(port);
 	struct sk_buff_head stack;
-	struct sk_buff *skb;
-	int packets = 0;
+	int packets = 0, pass, more;
 
 	__skb_queue_head_init(&stack);
 	spin_lock_bh(&e->rx.lock);
-	if (likely(e->up))
-		packets = e1000_clean_rx(e, &stack, budget);
+	do {
+		pass = min(budget - packets, E1000_PASS);
+		more = likely(e->up) ? e1000_clean_rx(e, &stack, pass) : 0;
+		packets += more;
+	} while (more == E1000_PASS && packets < budget);
 	spin_unlock_bh(&e->rx.lock);
-	while (unlikely((skb = __skb_dequeue(&stack))))
-		netif_rx(skb);
+	while (unlikely(!skb_queue_empty(&stack)))
+		netif_rx(__skb_dequeue(&stack));
 	return packets;
 }
 

@@ -113,23 +113,22 @@ enum e1000_register {
 #define E1000_MAX_SLOTS 4096u
 
 /*
- * Receive descriptor, 3.2.3. The chip reads the address and writes the rest; the whole second half
- * is one 64-bit word, so that length and status are read at once and belong together.
+ * Receive descriptor, 3.2.3. The chip reads the address and writes the rest. Status (8 bits), errors
+ * (8) and the VLAN tag stand in one word, which is 0 when the descriptor is posted.
  */
 struct e1000_rx_desc {
 	__le64 address;
-	__le64 word;		/* E1000_RXD_..., 0 when posted */
+	__le16 length;
+	__le16 checksum;	/* of the whole frame; not used */
+	__le32 status;		/* E1000_RXD_... */
 };
 static_assert(sizeof(struct e1000_rx_desc) == 16);
 
-#define E1000_RXD_LENGTH GENMASK_ULL(15, 0)
-#define E1000_RXD_DONE BIT_ULL(32)		/* status, 3.2.3.1 */
-#define E1000_RXD_END_OF_PACKET BIT_ULL(33)
-#define E1000_RXD_CHECKSUM_IGNORE BIT_ULL(34)	/* IXSM: not checked */
-#define E1000_RXD_TCP_UDP_CHECKED BIT_ULL(37)	/* TCPCS */
-#define E1000_RXD_IP_CHECKED BIT_ULL(38)	/* IPCS */
-#define E1000_RXD_CHECKSUM_BAD (BIT_ULL(45) | BIT_ULL(46))	/* errors, 3.2.3.2: TCPE, IPE */
-#define E1000_RXD_FRAME_BAD (GENMASK_ULL(44, 40) | BIT_ULL(47))	/* CE, SE, SEQ, CXE, RXE */
+#define E1000_RXD_DONE BIT(0)			/* status, 3.2.3.1 */
+#define E1000_RXD_END_OF_PACKET BIT(1)
+#define E1000_RXD_CHECKSUM_IGNORE BIT(2)	/* IXSM: not checked */
+#define E1000_RXD_TCP_UDP_CHECKED BIT(5)	/* TCPCS */
+#define E1000_RXD_CHECKSUM_BAD (BIT(13) | BIT(14))	/* errors, 3.2.3.2: TCPE, IPE */
 
 /*
  * Transmit descriptor in its three forms: legacy (3.3.3), context (3.3.6) and data (3.3.7). Done

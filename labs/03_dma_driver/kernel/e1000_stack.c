@@ -131,25 +131,26 @@ void e1000_rx_drop(struct e1000_rx *rx)
 }
 
 /* One buffer of a packet that goes to the network stack. */
-void e1000_rx_to_stack(struct e1000 *e, struct e1000_rx_slot *slot, u64 word,
+void e1000_rx_to_stack(struct e1000 *e, const struct e1000_received *received,
 		       struct sk_buff_head *stack)
 {
 	struct e1000_rx *rx = &e->rx;
+	struct e1000_rx_slot *slot = &rx->slots[received->index];
 	struct page *page;
 
-	if (!rx->inside)
+	if (received->first)
 		rx->dropping = false;
 	if (!rx->dropping) {
-		page = e1000_rx_take_page(e, slot, e1000_rx_length(word));
-		if (!page || !e1000_rx_add(e, page, e1000_rx_length(word))) {
+		page = e1000_rx_take_page(e, slot, received->length);
+		if (!page || !e1000_rx_add(e, page, received->length)) {
 			rx->dropping = true;
 			rx->no_memory++;
 			e1000_rx_drop(rx);
 		}
 	}
-	if (!(word & E1000_RXD_END_OF_PACKET) || !rx->skb)
+	if (!e1000_is_last(received) || !rx->skb)
 		return;
-	if (e1000_checksum_good(word) && e->netdev->features & NETIF_F_RXCSUM)
+	if (e1000_checksum_flag(received->status) && e->netdev->features & NETIF_F_RXCSUM)
 		rx->skb->ip_summed = CHECKSUM_UNNECESSARY;
 	rx->skb->protocol = eth_type_trans(rx->skb, e->netdev);
 	__skb_queue_tail(stack, rx->skb);
@@ -157,16 +158,16 @@ void e1000_rx_to_stack(struct e1000 *e, struct e1000_rx_slot *slot, u64 word,
 }
 
 /* A page that was posted in stack mode arrives for the ring: copied, and replaced by the pool's. */
-void e1000_rx_copy_to_ring(struct e1000 *e, struct e1000_rx_slot *slot, u64 word, bool first)
+void e1000_rx_copy_to_ring(struct e1000 *e, const struct e1000_received *received)
 {
+	struct e1000_rx_slot *slot = &e->rx.slots[received->index];
 	const void *data = page_address(slot->page) + E1000_HEADROOM;
 	struct e1000_rx_slot fresh;
-	u32 length = e1000_rx_length(word);
 
 	dma_sync_single_range_for_cpu(&e->pdev->dev, page_pool_get_dma_addr(slot->page),
-				      E1000_HEADROOM, length, DMA_FROM_DEVICE);
-	zcl_port_receive_copy(&e->port, data, length, e1000_rx_flags(word, first),
-			      first ? zcl_packet_type(data) : ZCL_PACKET_OTHER);
+				      E1000_HEADROOM, received->length, DMA_FROM_DEVICE);
+	zcl_port_receive_copy(&e->port, data, received->length, e1000_rx_flags(received),
+			      received->first ? zcl_packet_type(data) : ZCL_PACKET_OTHER);
 	if (!e1000_rx_fill(e, &fresh, GFP_ATOMIC))
 		return;
 	e1000_rx_empty(e, slot);
@@ -174,8 +175,10 @@ void e1000_rx_copy_to_ring(struct e1000 *e, struct e1000_rx_slot *slot, u64 word
 }
 
 /* Where a packet goes, by its first buffer. */
-bool e1000_rx_verdict(struct e1000 *e, const struct e1000_rx_slot *slot, u32 length)
+bool e1000_rx_verdict(struct e1000 *e, const struct e1000_received *received)
 {
+	const struct e1000_rx_slot *slot = &e->rx.slots[received->index];
+	const u32 length = received->length;
 	const void *data;
 
 	if (e->mode != ZCL_MODE_SPLIT)

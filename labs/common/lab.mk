@@ -5,6 +5,9 @@
 #   MODULES := nf_addr              kernel modules: kernel/Kbuild builds kernel/nf_addr.ko
 #   SHARED_MODULES := devmem_gate   modules of $(COMMON)/, copied to kernel/ when built
 #   PROGRAMS := nf_reader           user/nf_reader.cc becomes user/nf_reader
+#   SOURCES_nf_reader := ...        what else it is made of
+#   CXXFLAGS_nf_reader = ...        what else the compiler is told
+#   LIBS_nf_reader = -lpcap         libraries; a program that has some is linked dynamically
 #   include $(COMMON)/lab.mk
 #
 # Variables for the person at the terminal:
@@ -32,8 +35,13 @@ user_headers := $(wildcard user/*.hh include/*.h $(COMMON)/user/*.hh $(COMMON)/r
 
 CXXFLAGS ?= -O2
 LDFLAGS ?= -s
+<<<<<<< HEAD
 lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
   $(if $(WERROR),-Werror) -I$(COMMON)/user -I$(COMMON)/ring -Iinclude
+=======
+lab_cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+  $(if $(WERROR),-Werror) -I$(COMMON)/user -Iinclude
+>>>>>>> 244ad4a (Lab 03: receive measurements: peers behind one interface, and their benchmark)
 
 # What kbuild is told. Type information for BPF would need the vmlinux of the kernel package, which
 # nothing here uses.
@@ -58,9 +66,11 @@ kernel_tree:
 
 programs: $(program_files) ## build the user programs
 
-user/%: user/%.cc $(user_headers)
+.SECONDEXPANSION:
+user/%: user/%.cc $(user_headers) $$(SOURCES_$$*)
 	@echo "  CXX     $@"
-	$(Q)$(CXX) $(CXXFLAGS) $(lab_cxxflags) $(LDFLAGS) -o $@ $<
+	$(Q)$(CXX) $(CXXFLAGS) $(lab_cxxflags) $(CXXFLAGS_$*) $(if $(LIBS_$*),,-static) $(LDFLAGS) \
+	  -o $@ $< $(SOURCES_$*) $(LIBS_$*)
 
 # In a hand-out $(COMMON)/zcl.mk says which lab this is and where the grader is.
 -include $(COMMON)/zcl.mk

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <string>
 
+#include "e1000_card.hh"
+
 namespace zcl::user {
 
 /// Not copyable: it owns the card until it is destroyed.
@@ -41,26 +43,23 @@ class BurstSender {
   /// The slot that the next burst starts with.
   [[nodiscard]] std::size_t next_slot() const { return tail_; }
 
-  /// Emits the next `count` slots, 1 … kMaxBurst. When it returns, the card has sent them all (QEMU
-  /// sends inside the register write).
+  /// Emits the next `count` slots, up to kMaxBurst. When it returns, the card has sent them all
+  /// (QEMU sends inside the register write). With 0 it does all the same and sends nothing: what
+  /// sending itself costs.
   void emit(std::size_t count) {
     tail_ = (tail_ + count) % kSlots;
     __atomic_store_n(tail_register_, static_cast<std::uint32_t>(tail_), __ATOMIC_RELEASE);
   }
 
  private:
-  void map_registers(const std::string& device);
-  void lock_memory();
-  void start();
-  void write_register(std::size_t offset, std::uint32_t value);
-
-  std::size_t tail_ = 0;
-  volatile std::uint32_t* tail_register_ = nullptr;
-  std::uint8_t* frames_ = nullptr;
   struct Descriptor;
-  Descriptor* ring_ = nullptr;
-  std::uint8_t* registers_ = nullptr;
-  std::uint8_t* memory_ = nullptr;
+
+  E1000Card card_;
+  CardMemory memory_;
+  Descriptor* ring_;
+  std::uint8_t* frames_;
+  std::size_t tail_ = 0;
+  volatile std::uint32_t* tail_register_;
 };
 
 /// QEMU's e1000 receives nothing for one second after every write to its receive-control register

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// What it costs the guest to receive a packet, for lab 03's ring and its peers on the same emulated
+// card (docs/how/receive_benchmark.rst). Counts, not seconds: count mode, one point a machine.
+//
+//   lab03/rx/RECEIVER/len:BYTES/burst:N      a burst is emitted, then received
+//   lab03/rx/RECEIVER/len:BYTES/paced:KPPS   asleep between bursts of 32
+//   lab03/rx/RECEIVER/len:BYTES/loss:KPPS    packets lost of 60,000, in bursts of 32
+//   .../burst:32/frames:udp                  frames that the guest's network stack looks at too
+#include <benchmark/benchmark.h>
+
+#include <stdexcept>
+
+#include "harness/base/error.hh"
+#include "harness/report/model.hh"
+#include "harness/vm/guest_program.hh"
+#include "labs/03_dma_driver/host/rx_programs.hh"
+#include "labs/03_dma_driver/host/rx_run.hh"
+
+namespace zcl::lab03 {
+namespace {
+
+void count(benchmark::State& state, const char* name, double value) {
+  if (report::find_metric_name(name) == nullptr) throw std::logic_error(name);
+  state.counters[name] = value;
+}
+
+void measure(benchmark::State& state, const RxReceiver& receiver, const std::string& program,
+             const RxPoint& point) {
+  const std::string path = "/zcl/" + receiver.program;
+  auto machine = vm::Machine::start(rx_machine());
+  vm::put_program(machine.agent(), program, path);
+  const auto result = measure_rx(machine, path, point);
+  count(state, "offered_packets", static_cast<double>(result.offered));
+  count(state, "delivered_packets", static_cast<double>(result.delivered));
+  count(state, "lost_packets", static_cast<double>(result.lost()));
+  count(state, "interrupts_per_packet", result.interrupts);
+  count(state, "register_accesses_per_packet", result.register_accesses);
+  if (point.traffic == RxTraffic::loss) return;
+  count(state, "instructions_per_packet", result.instructions);
+  count(state, "user_instructions_per_packet", result.user_instructions);
+  count(state, "kernel_instructions_per_packet", result.kernel_instructions);
+  count(state, "syscalls_per_packet", result.syscalls);
+}
+
+/// A peer that is not installed is no failure: the benchmark says so and has no figures.
+void measure_if_there(benchmark::State& state, const RxReceiver& receiver, const RxPoint& point) {
+  std::string program;
+  std::string label = "count mode (icount, 1 vCPU), mitigation=off";
+  try {
+    program = rx_program(receiver);
+  } catch (const EnvironmentError& error) {
+    label = std::string("not available here, because ") + error.what();
+  }
+  for (auto unused : state) {
+    if (program.empty()) continue;
+    try {
+      measure(state, receiver, program, point);
+    } catch (const std::exception& error) {
+      state.SkipWithError(error.what());
+      break;
+    }
+  }
+  state.SetLabel(label);
+}
+
+void add(const RxReceiver& receiver, const RxPoint& point, const std::string& variant) {
+  const std::string name =
+      "lab03/rx/" + receiver.name + "/len:" + std::to_string(point.frame_bytes) + "/" + variant;
+  benchmark::RegisterBenchmark(
+      name.c_str(),
+      [&receiver, point](benchmark::State& state) { measure_if_there(state, receiver, point); })
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+const bool registered = [] {
+  for (const auto& receiver : rx_receivers()) {
+    for (const unsigned bytes : {64U, 1500U}) {
+      RxPoint point{.receiver = receiver.name, .frame_bytes = bytes};
+      for (const unsigned burst : {1U, 8U, 32U, 128U}) {
+        point.traffic = RxTraffic::lockstep;
+        point.burst = burst;
+        add(receiver, point, "burst:" + std::to_string(burst));
+      }
+      if (receiver.sleeps && bytes == 64) {
+        point.burst = 32;
+        point.udp = true;
+        add(receiver, point, "burst:32/frames:udp");
+        point.udp = false;
+      }
+      if (receiver.sleeps) {
+        point.traffic = RxTraffic::paced;
+        point.kpps = 100;
+        add(receiver, point, "paced:100");
+      }
+      for (const unsigned kpps : {400U, 1000U}) {
+        point.traffic = RxTraffic::loss;
+        point.kpps = kpps;
+        add(receiver, point, "loss:" + std::to_string(kpps));
+      }
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace zcl::lab03

@@ -10,7 +10,6 @@
 
 #include <stdexcept>
 
-#include "harness/base/error.hh"
 #include "harness/report/model.hh"
 #include "harness/vm/guest_program.hh"
 #include "labs/03_dma_driver/host/rx_programs.hh"
@@ -24,10 +23,10 @@ void count(benchmark::State& state, const char* name, double value) {
   state.counters[name] = value;
 }
 
-void measure(benchmark::State& state, const RxReceiver& receiver, const std::string& program,
-             const RxPoint& point) {
+void measure(benchmark::State& state, const RxReceiver& receiver, const RxPoint& point) {
+  const auto& program = rx_program(receiver);
   const std::string path = "/zcl/" + receiver.program;
-  auto machine = vm::Machine::start(rx_machine());
+  auto machine = start_rx_machine(receiver);
   vm::put_program(machine.agent(), program, path);
   const auto result = measure_rx(machine, path, point);
   count(state, "offered_packets", static_cast<double>(result.offered));
@@ -43,24 +42,20 @@ void measure(benchmark::State& state, const RxReceiver& receiver, const std::str
 }
 
 /// A peer that is not installed is no failure: the benchmark says so and has no figures.
+/// A peer that is not installed is no failure: the benchmark says so and has no figures.
 void measure_if_there(benchmark::State& state, const RxReceiver& receiver, const RxPoint& point) {
-  std::string program;
-  std::string label = "count mode (icount, 1 vCPU), mitigation=off";
-  try {
-    program = rx_program(receiver);
-  } catch (const EnvironmentError& error) {
-    label = std::string("not available here, because ") + error.what();
-  }
+  const auto missing = unavailable(receiver);
   for (auto unused : state) {
-    if (program.empty()) continue;
+    if (missing) continue;
     try {
-      measure(state, receiver, program, point);
+      measure(state, receiver, point);
     } catch (const std::exception& error) {
       state.SkipWithError(error.what());
       break;
     }
   }
-  state.SetLabel(label);
+  state.SetLabel(missing ? "not available here, because " + *missing
+                         : "count mode (icount, 1 vCPU), mitigation=off");
 }
 
 void add(const RxReceiver& receiver, const RxPoint& point, const std::string& variant) {

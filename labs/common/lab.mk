@@ -35,13 +35,8 @@ user_headers := $(wildcard user/*.hh include/*.h $(COMMON)/user/*.hh $(COMMON)/r
 
 CXXFLAGS ?= -O2
 LDFLAGS ?= -s
-<<<<<<< HEAD
-lab_cxxflags := -std=c++20 -static -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-  $(if $(WERROR),-Werror) -I$(COMMON)/user -I$(COMMON)/ring -Iinclude
-=======
 lab_cxxflags := -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-  $(if $(WERROR),-Werror) -I$(COMMON)/user -Iinclude
->>>>>>> 244ad4a (Lab 03: receive measurements: peers behind one interface, and their benchmark)
+  $(if $(WERROR),-Werror) -I$(COMMON)/user -I$(COMMON)/ring -Iinclude
 
 # What kbuild is told. Type information for BPF would need the vmlinux of the kernel package, which
 # nothing here uses.

@@ -4,9 +4,12 @@
 #include <map>
 
 #include "harness/base/error.hh"
+#include "harness/base/file_descriptor.hh"
 #include "harness/base/paths.hh"
 #include "harness/base/process.hh"
 #include "harness/lab/build.hh"
+#include "harness/vm/kernel_package.hh"
+#include "labs/03_dma_driver/host/rx_run.hh"
 
 namespace zcl::lab03 {
 
@@ -22,7 +25,6 @@ bool installed(const std::string& package) {
   return query.ok() && query.output == "installed";
 }
 
-/// The sources without the kernel modules, which no program here needs.
 const fs::path& staged_tree() {
   static const fs::path tree = [] {
     lab::Lab lab;
@@ -36,19 +38,23 @@ const fs::path& staged_tree() {
   return tree;
 }
 
-fs::path build(const RxReceiver& receiver) {
-  if (!receiver.package.empty() && !installed(receiver.package)) {
-    throw EnvironmentError(receiver.name + " needs the Debian package " + receiver.package +
-                           ", which `make bench` installs.");
-  }
-  const std::string target = "user/" + receiver.program;
-  const auto made = base::run_command(
-      {.argv = {"make", "--no-print-directory", target},
-       .environment = {{"MAKEFLAGS", ""}, {"MFLAGS", ""}, {"MAKELEVEL", "0"}, {"LC_ALL", "C"}},
-       .directory = staged_tree()});
+/// `words` of a make in the staged tree.
+void make(const std::vector<std::string>& words) {
+  base::Command command{
+      .argv = {"make", "--no-print-directory"},
+      .environment = {{"MAKEFLAGS", ""}, {"MFLAGS", ""}, {"MAKELEVEL", "0"}, {"LC_ALL", "C"}},
+      .directory = staged_tree()};
+  command.argv.insert(command.argv.end(), words.begin(), words.end());
+  const auto made = base::run_command(command);
   if (!made.ok()) {
-    throw EnvironmentError(receiver.program + " does not build: " + made.output + made.error);
+    throw EnvironmentError(words.front() + " of lab 03 does not build: " + made.output +
+                           made.error);
   }
+}
+
+fs::path build(const RxReceiver& receiver) {
+  const std::string target = "user/" + receiver.program;
+  make({target});
   return staged_tree() / target;
 }
 
@@ -56,12 +62,18 @@ fs::path build(const RxReceiver& receiver) {
 
 const std::vector<RxReceiver>& rx_receivers() {
   static const std::vector<RxReceiver> receivers = {
-      {"bare_ring", "rx_bare", "", false},      {"dpdk", "rx_dpdk", "libdpdk-dev", false},
-      {"tpacket_v3", "rx_sockets", "", true},   {"libpcap", "rx_pcap", "", true},
-      {"af_xdp", "rx_xdp", "libxdp-dev", true}, {"recvfrom", "rx_sockets", "", true},
-      {"recvmmsg", "rx_sockets", "", true},
+      {"bare_ring", "rx_bare", "", false},       {"ring_busy", "rx_ring", "", false, true},
+      {"ring_poll", "rx_ring", "", true, true},  {"ring_blocking", "rx_ring", "", true, true},
+      {"dpdk", "rx_dpdk", "libdpdk-dev", false}, {"tpacket_v3", "rx_sockets", "", true},
+      {"libpcap", "rx_pcap", "", true},          {"af_xdp", "rx_xdp", "libxdp-dev", true},
+      {"recvfrom", "rx_sockets", "", true},      {"recvmmsg", "rx_sockets", "", true},
   };
   return receivers;
+}
+
+std::optional<std::string> unavailable(const RxReceiver& receiver) {
+  if (receiver.package.empty() || installed(receiver.package)) return {};
+  return "the Debian package " + receiver.package + " is not installed (`make bench` installs it)";
 }
 
 const fs::path& rx_program(const RxReceiver& receiver) {
@@ -69,6 +81,20 @@ const fs::path& rx_program(const RxReceiver& receiver) {
   const auto found = built.find(receiver.program);
   if (found != built.end()) return found->second;
   return built.emplace(receiver.program, build(receiver)).first->second;
+}
+
+vm::Machine start_rx_machine(const RxReceiver& receiver, const std::string& kernel) {
+  auto spec = rx_machine(kernel);
+  if (!receiver.ours) return vm::Machine::start(spec);
+  make({"modules", "KDIR=" + vm::kernel_package(kernel).headers.string()});
+  spec.boot_modules.clear();
+  auto machine = vm::Machine::start(spec);
+  for (const std::string module : {"zcl_ring.ko", "zcl_e1000.ko"}) {
+    const auto object = staged_tree() / "kernel" / module;
+    machine.agent().put_file("/zcl/" + module, base::read_file(object));
+    machine.agent().load_module("/zcl/" + module);
+  }
+  return machine;
 }
 
 }  // namespace zcl::lab03

@@ -146,11 +146,6 @@ RxResult measure_rx(vm::Machine& machine, const std::string& program, const RxPo
   const auto marks = machine.counter().marks(first_mark);
   const auto counts = sum_of_windows(marks, kMarkBegin, kMarkEnd);
   const auto sender = sum_of_windows(marks, kMarkSenderBegin, kMarkSenderEnd);
-  std::fprintf(stderr,
-               "all user %lu kernel %lu sys %lu regr; sender user %lu kernel %lu sys %lu; "
-               "offered %llu delivered %llu\n",
-               counts.user, counts.kernel, counts.system_calls, sender.user, sender.kernel,
-               sender.system_calls, offered, delivered);
   const auto each = [&](std::uint64_t all, std::uint64_t senders) {
     return (static_cast<double>(all) - static_cast<double>(senders)) /
            static_cast<double>(delivered);

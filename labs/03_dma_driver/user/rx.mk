@@ -7,6 +7,7 @@ package = $(subst -I,-isystem,$(shell pkg-config --cflags $(1)))
 
 SOURCES_rx_sockets := $(rx_sources)
 SOURCES_rx_bare := $(rx_sources)
+SOURCES_rx_ring := $(rx_sources)
 SOURCES_rx_pcap := $(rx_sources)
 LIBS_rx_pcap = -lpcap
 SOURCES_rx_xdp := $(rx_sources)

@@ -80,13 +80,26 @@ void wait_for_host() {
   }
 }
 
-/// How long the host took must leave no trace in the guest's scheduler: starts at a moment that
-/// stands always the same to the timer tick, with everybody asleep before it.
+/// To `offset` after the next moment of a coarse grid. From there on all that the kernel does by
+/// the clock (timer tick, the stock driver's watchdog of two seconds) stands the same way to what
+/// is measured in every run, however long the host took before.
+void align(std::uint64_t offset) {
+  constexpr std::uint64_t kGrid = 4 * kSecond;
+  sleep_until((now() / kGrid + 1) * kGrid + offset);
+}
+
+std::unique_ptr<Receiver> make_receiver(const ReceiverKind& kind, const std::string& card) {
+  align(0);
+  auto receiver = kind.make(card);
+  take_signals(receiver.get());
+  user::wait_for_reception();
+  return receiver;
+}
+
 void start_measuring() {
-  constexpr std::uint64_t kQuiet = 100'000'000;
   say("ready\n");
   wait_for_host();
-  sleep_until(now() / kQuiet * kQuiet + 2 * kQuiet);
+  align(kSecond);  // between two looks of the watchdog
 }
 
 /// Burst after burst; each round of kRound packets between marks where they are `measured`.
@@ -171,9 +184,7 @@ int report(const Account& account, std::uint64_t warm_up, const Job& job, bool m
 
 int run_lockstep(const ReceiverKind& kind, const Job& job) {
   Lockstep lockstep(job);
-  const auto receiver = kind.make(job.card);
-  take_signals(receiver.get());
-  user::wait_for_reception();
+  const auto receiver = make_receiver(kind, job.card);
   Account account(job.bytes);
   lockstep.run(*receiver, account, kWarmUp, false);
   start_measuring();
@@ -183,9 +194,7 @@ int run_lockstep(const ReceiverKind& kind, const Job& job) {
 
 int run_train(const ReceiverKind& kind, const Job& job, bool loss) {
   PacedSender sender(job.sender, job.bytes, job.frames);
-  const auto receiver = kind.make(job.card);
-  take_signals(receiver.get());
-  user::wait_for_reception();
+  const auto receiver = make_receiver(kind, job.card);
   Account account(job.bytes);
   Train train = make_train(kWarmUp, kWarmUpKpps);
   receive_train(*receiver, account, sender, train);

@@ -85,5 +85,26 @@ TEST_F(RingInGuest, DeliversEveryFrameByEveryMethod) {
   receive("poll", 1000, 1, 64);
 }
 
+TEST_F(RingInGuest, RefusesWhatItShould) {
+  const auto result = run({"ring_refused", nic_});
+  EXPECT_TRUE(result.ok()) << result.output << result.error;
+}
+
+/// The cases of harness/tests/guest/ring_hostile.cc.
+class HostileProgram : public RingInGuest, public testing::WithParamInterface<const char*> {
+ protected:
+  HostileProgram() : RingInGuest(two_cards(vm::Mode::speed)) {}
+};
+
+TEST_P(HostileProgram, LosesNothingButItsOwnPackets) {
+  const auto result = run({"ring_hostile", sender_, nic_, GetParam(), "200000"});
+  EXPECT_TRUE(result.ok()) << result.output << result.error;
+  std::printf("%s", result.output.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, HostileProgram,
+                         testing::Values("scribble", "mappings", "killed", "unplugged"),
+                         [](const auto& each) { return each.param; });
+
 }  // namespace
 }  // namespace zcl::lab03

@@ -30,6 +30,7 @@ struct RingMemory {
     for (std::uint32_t i = 0; i < rx_slots; ++i) rxbuf[i].buffer = i;
     for (std::uint32_t i = 0; i < tx_slots; ++i) txbuf[i].buffer = rx_slots + i;
     for (std::uint32_t i = 0; i < buffers.size(); ++i) {
+      buffers[i].index = i;
       buffers[i].address = &pool[std::size_t{i} * kBufferBytes];
       buffers[i].taken.by.receiving = i >= buffers.size() - nic ? 1 : 0;
     }

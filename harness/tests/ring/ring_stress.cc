@@ -80,7 +80,9 @@ void nic_receives(RingMemory& ring, Plan plan) {
         const std::uint32_t length = 8 * (1 + static_cast<std::uint32_t>(random()) % 16);
         posted.pop_front();
         write_payload(ring.memory(buffer), number, i, length);
-        posted.push_back(zcl_rxq_put(&ring.rx, buffer, length, flags_of(i, fragments), 0));
+        const std::uint32_t next =
+            zcl_rxq_put(&ring.rx, zcl_buffer_handle(buffer), length, flags_of(i, fragments), 0);
+        posted.push_back(zcl_buffer_at(ring.rx.buffers, next)->index);
       }
       if (ring.rx.packets == before) break;
       ++number;

@@ -54,7 +54,7 @@ struct zcl_ring {
 	struct sk_buff *filter_packet;	/* private copy of a packet's first bytes */
 	struct device *dma_device;
 
-	/* Buffers for the NIC that it has not got now. Under the driver's receive lock. */
+	/* Handles of buffers for the NIC that it has not got now. Under the driver's receive lock. */
 	u32 *idle;
 	u32 idle_count;
 

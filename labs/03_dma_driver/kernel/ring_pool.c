@@ -86,9 +86,11 @@ struct zcl_pool *zcl_pool_create(u32 buffer_count, u32 buffer_bytes, unsigned lo
 	err = user ? zcl_pool_pin(pool, user, page_count) : zcl_pool_alloc_pages(pool, page_count);
 	if (err)
 		goto err_free;
-	for (i = 0; i < buffer_count; i++)
+	for (i = 0; i < buffer_count; i++) {
+		pool->buffers[i].index = i;
 		pool->buffers[i].address = page_address(pool->pages[i / per_page]) +
 					   i % per_page * buffer_bytes;
+	}
 	return pool;
 
 err_free:

@@ -60,8 +60,23 @@ union zcl_taken {
 struct zcl_buffer {
 	dma_addr_t dma;
 	void *address;
+	u32 index;		/* what the program calls it */
 	union zcl_taken taken;
 };
+
+/*
+ * What a driver calls it: a number that means nothing to it, so that finding a buffer that it hands
+ * over or asks about takes no multiplication. ZCL_NO_BUFFER is none.
+ */
+static inline u32 zcl_buffer_handle(u32 index)
+{
+	return index * (u32)sizeof(struct zcl_buffer);
+}
+
+static inline struct zcl_buffer *zcl_buffer_at(struct zcl_buffer *buffers, u32 handle)
+{
+	return (struct zcl_buffer *)((char *)buffers + handle);
+}
 
 /* A piece of a packet to send. */
 struct zcl_fragment {
@@ -109,12 +124,6 @@ struct zcl_tx_queue {
 	u64 bad_slot;
 };
 
-/* Whether the program may give this buffer away: it exists, and neither direction has it. */
-static inline bool zcl_buffer_is_free(const struct zcl_buffer *buffers, u32 count, u32 buffer)
-{
-	return likely(buffer < count) && likely(!READ_ONCE(buffers[buffer].taken.any));
-}
-
 /* Before a pass: which slots has the program returned? */
 static inline void zcl_rxq_look(struct zcl_rx_queue *q)
 {
@@ -160,13 +169,18 @@ static inline struct zcl_descriptor *zcl_rxq_slot(const struct zcl_rx_queue *q, 
 	return &q->slots[index & q->mask];
 }
 
-/* The buffer that the program left in a free slot, or ZCL_NO_BUFFER when it was not its to give. */
+/*
+ * The handle of the buffer that the program left in a free slot, or ZCL_NO_BUFFER when it was not
+ * its to give.
+ */
 static inline u32 zcl_rxq_spare(struct zcl_rx_queue *q, const struct zcl_descriptor *slot)
 {
-	u32 spare = READ_ONCE(slot->buffer);
+	u32 buffer = READ_ONCE(slot->buffer);
+	u32 handle = zcl_buffer_handle(buffer);
 
-	if (likely(zcl_buffer_is_free(q->buffers, q->buffer_count, spare)))
-		return spare;
+	if (likely(buffer < q->buffer_count) &&
+	    likely(!READ_ONCE(zcl_buffer_at(q->buffers, handle)->taken.any)))
+		return handle;
 	q->bad_buffer++;
 	q->open = false;
 	return ZCL_NO_BUFFER;
@@ -191,31 +205,32 @@ static inline void zcl_rxq_fill(struct zcl_rx_queue *q, struct zcl_descriptor *s
 }
 
 /*
- * One received fragment: the exchange. Returns the buffer that takes @buffer's place in the NIC's
- * ring: @buffer itself when the fragment had to be dropped.
+ * One received fragment: the exchange. @handle: the buffer that it is in. Returns the handle of the
+ * one that takes its place in the NIC's ring: @handle itself when the fragment had to be dropped.
  */
-static inline u32 zcl_rxq_put(struct zcl_rx_queue *q, u32 buffer, u32 length, u8 flags, u8 type)
+static inline u32 zcl_rxq_put(struct zcl_rx_queue *q, u32 handle, u32 length, u8 flags, u8 type)
 {
 	/* ZCL-BEGIN queue: exchange a received buffer for a free one
 	 * zcl_rxq_place() finds the index, zcl_rxq_slot() its slot; zcl_rxq_spare() reads and checks
-	 * the buffer in it. Where there is none, the packet is dropped: return @buffer. Else the spare
-	 * one becomes the receive side's and @buffer the program's (q->buffers[].taken.by.receiving;
-	 * WRITE_ONCE, since the transmit side looks), and zcl_rxq_fill() describes the packet.
-	 * > return buffer;
+	 * the buffer in it. Where there is none, the packet is dropped: return @handle. Else the spare
+	 * buffer becomes the receive side's and the received one the program's
+	 * (zcl_buffer_at()->taken.by.receiving; WRITE_ONCE, since the transmit side looks), and
+	 * zcl_rxq_fill() describes the packet. Return the spare one's handle.
+	 * > return handle;
 	 */
-	struct zcl_buffer *buffers = q->buffers;
+	struct zcl_buffer *received = zcl_buffer_at(q->buffers, handle);
 	struct zcl_descriptor *slot;
 	u32 index, spare;
 
 	if (unlikely(!zcl_rxq_place(q, flags, &index)))
-		return buffer;
+		return handle;
 	slot = zcl_rxq_slot(q, index);
 	spare = zcl_rxq_spare(q, slot);
 	if (unlikely(spare == ZCL_NO_BUFFER))
-		return buffer;
-	WRITE_ONCE(buffers[spare].taken.by.receiving, 1);
-	WRITE_ONCE(buffers[buffer].taken.by.receiving, 0);
-	zcl_rxq_fill(q, slot, index, buffer, length, flags, type);
+		return handle;
+	WRITE_ONCE(zcl_buffer_at(q->buffers, spare)->taken.by.receiving, 1);
+	WRITE_ONCE(received->taken.by.receiving, 0);
+	zcl_rxq_fill(q, slot, index, received->index, length, flags, type);
 	return spare;
 	/* ZCL-END queue */
 }
@@ -277,7 +292,7 @@ static inline bool zcl_txq_claim(struct zcl_tx_queue *q, const struct zcl_descri
 	u32 buffer = READ_ONCE(slot->buffer);
 	u32 length = READ_ONCE(slot->length);
 
-	if (!zcl_buffer_is_free(q->buffers, q->buffer_count, buffer))
+	if (buffer >= q->buffer_count || READ_ONCE(q->buffers[buffer].taken.any))
 		return false;
 	if (!length || length > q->buffer_bytes)
 		return false;

@@ -63,7 +63,7 @@ static void zcl_ring_deal(struct zcl_ring *ring, u32 idle)
 		rx->buffers[i].taken.by.sending = 0;
 	}
 	for (i = 0; i < idle; i++)
-		ring->idle[i] = count - 1 - i;
+		ring->idle[i] = zcl_buffer_handle(count - 1 - i);
 	ring->idle_count = idle;
 	rx->packet = 0;
 	rx->next = 0;

@@ -90,6 +90,8 @@ void zcl_port_unregister(struct zcl_port *port);
  * that is done, then end, which publishes RxQ.head once and wakes who sleeps. All are inline, in
  * ring_queue.h and zcl_port_inline.h: they run for every packet.
  *
+ * A driver names a buffer by an opaque u32, as it was given it; ZCL_NO_BUFFER is none.
+ *
  *	zcl_port_rx_begin(port)		reads RxQ.tail and the clock, once for the pass
  *	zcl_port_take(port)		a buffer of the pool to post, at set-up and after a change of
  *					mode; ZCL_NO_BUFFER when the NIC has all it may have

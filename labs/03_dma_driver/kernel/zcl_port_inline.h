@@ -19,12 +19,12 @@ void zcl_ring_receive_copy(struct zcl_ring *ring, const void *data, u32 length, 
 
 static inline dma_addr_t zcl_port_dma(const struct zcl_port *port, u32 buffer)
 {
-	return port->ring->rx.buffers[buffer].dma;
+	return zcl_buffer_at(port->ring->rx.buffers, buffer)->dma;
 }
 
 static inline void *zcl_port_address(const struct zcl_port *port, u32 buffer)
 {
-	return port->ring->rx.buffers[buffer].address;
+	return zcl_buffer_at(port->ring->rx.buffers, buffer)->address;
 }
 
 static inline u32 zcl_port_buffer_bytes(const struct zcl_port *port)
@@ -64,7 +64,7 @@ static inline void zcl_port_rx_end(struct zcl_port *port)
 
 static inline void zcl_port_for_device(struct zcl_ring *ring, u32 buffer)
 {
-	dma_sync_single_for_device(ring->dma_device, ring->rx.buffers[buffer].dma,
+	dma_sync_single_for_device(ring->dma_device, zcl_buffer_at(ring->rx.buffers, buffer)->dma,
 				   ring->pool->buffer_bytes, DMA_BIDIRECTIONAL);
 }
 
@@ -91,7 +91,7 @@ static inline void zcl_port_give(struct zcl_port *port, u32 buffer)
 static inline void *zcl_port_arrived(struct zcl_port *port, u32 buffer, u32 length)
 {
 	struct zcl_ring *ring = port->ring;
-	const struct zcl_buffer *arrived = &ring->rx.buffers[buffer];
+	const struct zcl_buffer *arrived = zcl_buffer_at(ring->rx.buffers, buffer);
 
 	if (unlikely(ring->needs_sync))
 		dma_sync_single_for_cpu(ring->dma_device, arrived->dma, length, DMA_BIDIRECTIONAL);

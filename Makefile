@@ -57,6 +57,10 @@ docs: setup ## build the documentation: out/docs/index.html
 setup: ## Debian packages and the guest's kernel, nothing else
 	$(Q)tools/setup $(if $(filter 1,$(V)),--verbose)
 
+.PHONY: bench_setup
+bench_setup:
+	$(Q)tools/setup --bench $(if $(filter 1,$(V)),--verbose)
+
 zcl: build/build.ninja ## build/zcl and what it needs
 	$(call ninja,build) zcl
 
@@ -66,7 +70,7 @@ build tests: build/build.ninja ## everything, tests included
 sanitized: build/sanitize/build.ninja ## the unit tests with address and undefined-behaviour checks
 	$(call ninja,build/sanitize) unit_tests
 
-bench: build/build.ninja ## benchmarks: out/bench.json, in Google Benchmark's format
+bench: bench_setup build/build.ninja ## benchmarks: out/bench.json, in Google Benchmark's format
 	$(call ninja,build) zcl zcl_bench
 	$(Q)mkdir -p out
 	$(Q)build/zcl_bench --benchmark_out=out/bench.json --benchmark_out_format=json $(ARGS)

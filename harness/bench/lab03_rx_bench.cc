@@ -69,31 +69,28 @@ void add(const RxReceiver& receiver, const RxPoint& point, const std::string& va
       ->UseRealTime();
 }
 
-const bool registered = [] {
+/// The receivers of one point stand beside each other.
+void add_all(const RxPoint& point, const std::string& variant) {
   for (const auto& receiver : rx_receivers()) {
-    for (const unsigned bytes : {64U, 1500U}) {
-      RxPoint point{.receiver = receiver.name, .frame_bytes = bytes};
-      for (const unsigned burst : {1U, 8U, 32U, 128U}) {
-        point.traffic = RxTraffic::lockstep;
-        point.burst = burst;
-        add(receiver, point, "burst:" + std::to_string(burst));
-      }
-      if (receiver.sleeps && bytes == 64) {
-        point.burst = 32;
-        point.udp = true;
-        add(receiver, point, "burst:32/frames:udp");
-        point.udp = false;
-      }
-      if (receiver.sleeps) {
-        point.traffic = RxTraffic::paced;
-        point.kpps = 100;
-        add(receiver, point, "paced:100");
-      }
-      for (const unsigned kpps : {400U, 1000U}) {
-        point.traffic = RxTraffic::loss;
-        point.kpps = kpps;
-        add(receiver, point, "loss:" + std::to_string(kpps));
-      }
+    if (point.traffic == RxTraffic::paced && !receiver.sleeps) continue;
+    RxPoint own = point;
+    own.receiver = receiver.name;
+    add(receiver, own, variant);
+  }
+}
+
+const bool registered = [] {
+  for (const unsigned bytes : {64U, 1500U}) {
+    for (const unsigned burst : {1U, 8U, 32U, 128U}) {
+      add_all({.frame_bytes = bytes, .burst = burst}, "burst:" + std::to_string(burst));
+    }
+    add_all({.traffic = RxTraffic::paced, .frame_bytes = bytes, .kpps = 100}, "paced:100");
+  }
+  add_all({.udp = true}, "burst:32/frames:udp");
+  for (const unsigned bytes : {64U, 1500U}) {
+    for (const unsigned kpps : {400U, 1000U}) {
+      add_all({.traffic = RxTraffic::loss, .frame_bytes = bytes, .kpps = kpps},
+              "loss:" + std::to_string(kpps));
     }
   }
   return true;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "labs/03_dma_driver/host/rx_programs.hh"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <map>
+#include <set>
 
 #include "harness/base/error.hh"
 #include "harness/base/file_descriptor.hh"
@@ -25,21 +29,32 @@ bool installed(const std::string& package) {
   return query.ok() && query.output == "installed";
 }
 
-const fs::path& staged_tree() {
-  static const fs::path tree = [] {
-    lab::Lab lab;
-    lab.id = kLab;
-    lab.folder = base::source_root() / "labs" / kLab;
-    for (const auto& receiver : rx_receivers()) lab.programs.push_back("user/" + receiver.program);
-    auto to = base::build_root() / "bench" / "labs";
-    lab::stage(lab, to);
-    return to / kLab;
-  }();
-  return tree;
+fs::path staged_tree() {
+  return base::build_root() / "bench" / "labs" / kLab;
+}
+
+/// Stages the sources, once a process. Held for as long as the answer lives: two programs at once
+/// would disturb each other.
+base::FileDescriptor lock_staged_tree() {
+  const auto tree = staged_tree().parent_path();
+  fs::create_directories(tree);
+  base::FileDescriptor lock(base::check_system_call(
+      "open build lock", ::open((tree / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600)));
+  base::check_system_call("flock", ::flock(lock.get(), LOCK_EX));
+  static bool staged = false;
+  if (staged) return lock;
+  lab::Lab lab;
+  lab.id = kLab;
+  lab.folder = base::source_root() / "labs" / kLab;
+  for (const auto& receiver : rx_receivers()) lab.programs.push_back("user/" + receiver.program);
+  lab::stage(lab, tree);
+  staged = true;
+  return lock;
 }
 
 /// `words` of a make in the staged tree.
 void make(const std::vector<std::string>& words) {
+  const auto lock = lock_staged_tree();
   base::Command command{
       .argv = {"make", "--no-print-directory"},
       .environment = {{"MAKEFLAGS", ""}, {"MFLAGS", ""}, {"MAKELEVEL", "0"}, {"LC_ALL", "C"}},
@@ -86,7 +101,10 @@ const fs::path& rx_program(const RxReceiver& receiver) {
 vm::Machine start_rx_machine(const RxReceiver& receiver, const std::string& kernel) {
   auto spec = rx_machine(kernel);
   if (!receiver.ours) return vm::Machine::start(spec);
-  make({"modules", "KDIR=" + vm::kernel_package(kernel).headers.string()});
+  static std::set<std::string> built;
+  if (built.insert(kernel).second) {
+    make({"modules", "KDIR=" + vm::kernel_package(kernel).headers.string()});
+  }
   spec.boot_modules.clear();
   auto machine = vm::Machine::start(spec);
   for (const std::string module : {"zcl_ring.ko", "zcl_e1000.ko"}) {

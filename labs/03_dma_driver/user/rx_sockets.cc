@@ -52,10 +52,10 @@ Integer unless_interrupted(const char* call, Integer result) {
   return user::check(call, result);
 }
 
-/// A queue for 128 packets of 1500 bytes, which is what the default lacks, and the most that needs
-/// no privilege.
+/// As a program that captures traffic would. The default holds less than a burst of 128 large
+/// packets.
 void enlarge_queue(PacketSocket& socket) {
-  socket.set_option(SOL_SOCKET, SO_RCVBUF, 212992);
+  socket.set_option(SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20);
 }
 
 class RecvFrom final : public Receiver {

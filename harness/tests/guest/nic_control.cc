@@ -7,7 +7,10 @@
 //   nic_control stats IF              a line "name value" for each counter of the driver
 //   nic_control renegotiate IF        the link
 //   nic_control multicast IF MAC      joins the group
+//   nic_control broadcast IF COUNT    queues so many frames, whether the card sends them or not
+#include <arpa/inet.h>
 #include <linux/ethtool.h>
+#include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -112,6 +115,25 @@ void renegotiate(const Interface& interface) {
   interface.ethtool("ETHTOOL_NWAY_RST", &command);
 }
 
+void broadcast(const std::string& interface, unsigned count) {
+  constexpr std::uint16_t kExperimental = 0x88b5;
+  constexpr int kSendBuffer = 8 << 20;
+  const zcl::user::FileDescriptor socket(check("socket", ::socket(AF_PACKET, SOCK_DGRAM, 0)));
+  check("SO_SNDBUFFORCE",
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer));
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_protocol = htons(kExperimental);
+  to.sll_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+  to.sll_halen = 6;
+  std::memset(to.sll_addr, 0xff, 6);
+  const std::vector<char> payload(100);
+  for (unsigned i = 0; i < count; ++i) {
+    check("sendto", ::sendto(socket.get(), payload.data(), payload.size(), 0,
+                             reinterpret_cast<const sockaddr*>(&to), sizeof to));
+  }
+}
+
 int run(const std::vector<std::string>& words) {
   if (words.size() < 2) throw std::runtime_error("COMMAND IF ...");
   const Interface interface(words[1]);
@@ -127,6 +149,8 @@ int run(const std::vector<std::string>& words) {
     renegotiate(interface);
   } else if (words[0] == "multicast" && words.size() == 3) {
     interface.join(words[2].c_str());
+  } else if (words[0] == "broadcast" && words.size() == 3) {
+    broadcast(words[1], static_cast<unsigned>(std::stoul(words[2])));
   } else {
     throw std::runtime_error("no such command");
   }

@@ -57,9 +57,8 @@ static int zcl_map_pool(struct vm_area_struct *vma, struct zcl_ring *ring, unsig
 	/* ZCL-BEGIN mmap: the pool's pages
 	 * The program chose @first and the length (vma_pages()). Neither may reach beyond
 	 * pool->page_count, and their sum may overflow: -EINVAL. Memory that the program itself
-	 * supplied (pool->pinned_by) is mapped already: -EINVAL. Set vm_ops to zcl_pool_vm_ops, and
-	 * insert all the pages from &pool->pages[first] on with one vm_insert_pages(), which wants
-	 * their number in a variable.
+	 * supplied (pool->pinned_by) is mapped already: -EINVAL. Insert all the pages from
+	 * &pool->pages[first] on with one vm_insert_pages(), which wants their number in a variable.
 	 * > return -EOPNOTSUPP;
 	 */
 	const struct zcl_pool *pool = ring->pool;
@@ -67,7 +66,6 @@ static int zcl_map_pool(struct vm_area_struct *vma, struct zcl_ring *ring, unsig
 
 	if (pool->pinned_by || first >= pool->page_count || count > pool->page_count - first)
 		return -EINVAL;
-	vma->vm_ops = &zcl_pool_vm_ops;
 	return vm_insert_pages(vma, vma->vm_start, &pool->pages[first], &count);
 	/* ZCL-END mmap */
 }
@@ -193,6 +191,7 @@ int zcl_mmap(struct file *file, struct vm_area_struct *vma)
 	case ZCL_MAP_RING / ZCL_MAP_POOL:
 		return zcl_map_ring(vma, ring, first);
 	case ZCL_MAP_POOL / ZCL_MAP_POOL:
+		vma->vm_ops = &zcl_pool_vm_ops;
 		return zcl_map_pool(vma, ring, first);
 	case ZCL_MAP_PACKET / ZCL_MAP_POOL:
 		return first ? -EINVAL : zcl_map_packet(vma, zcl_file->node, ring);

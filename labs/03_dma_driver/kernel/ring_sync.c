@@ -140,6 +140,7 @@ __poll_t zcl_ring_ready(struct zcl_node *node, struct zcl_ring *ring, __poll_t w
 	 * zcl_ring_can_send() answers. EPOLLIN wanted: zcl_ring_waiting() answers; only when nothing
 	 * is waiting, look at the NIC first (zcl_ring_pull(), if ring->pulls). Interrupts that are
 	 * still on from an earlier call go off when there is a packet: zcl_ring_disarm().
+	 * > (void)zcl_ring_can_send;
 	 * > return EPOLLERR;
 	 */
 	struct zcl_port *port = node->port;

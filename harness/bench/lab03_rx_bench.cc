@@ -73,6 +73,7 @@ void add(const RxReceiver& receiver, const RxPoint& point, const std::string& va
 void add_all(const RxPoint& point, const std::string& variant) {
   for (const auto& receiver : rx_receivers()) {
     if (point.traffic == RxTraffic::paced && !receiver.sleeps) continue;
+    if (point.udp && !receiver.by_stack) continue;
     RxPoint own = point;
     own.receiver = receiver.name;
     add(receiver, own, variant);

@@ -77,11 +77,20 @@ fs::path build(const RxReceiver& receiver) {
 
 const std::vector<RxReceiver>& rx_receivers() {
   static const std::vector<RxReceiver> receivers = {
-      {"bare_ring", "rx_bare", "", false},       {"ring_busy", "rx_ring", "", false, true},
-      {"ring_poll", "rx_ring", "", true, true},  {"ring_blocking", "rx_ring", "", true, true},
-      {"dpdk", "rx_dpdk", "libdpdk-dev", false}, {"tpacket_v3", "rx_sockets", "", true},
-      {"libpcap", "rx_pcap", "", true},          {"af_xdp", "rx_xdp", "libxdp-dev", true},
-      {"recvfrom", "rx_sockets", "", true},      {"recvmmsg", "rx_sockets", "", true},
+      {.name = "bare_ring", .program = "rx_bare", .sleeps = false, .by_stack = false},
+      {.name = "ring_busy", .program = "rx_ring", .sleeps = false, .by_stack = false, .ours = true},
+      {.name = "ring_poll", .program = "rx_ring", .by_stack = false, .ours = true},
+      {.name = "ring_blocking", .program = "rx_ring", .by_stack = false, .ours = true},
+      {.name = "dpdk",
+       .program = "rx_dpdk",
+       .sleeps = false,
+       .by_stack = false,
+       .package = "libdpdk-dev"},
+      {.name = "tpacket_v3", .program = "rx_sockets"},
+      {.name = "libpcap", .program = "rx_pcap"},
+      {.name = "af_xdp", .program = "rx_xdp", .by_stack = false, .package = "libxdp-dev"},
+      {.name = "recvfrom", .program = "rx_sockets"},
+      {.name = "recvmmsg", .program = "rx_sockets"},
   };
   return receivers;
 }

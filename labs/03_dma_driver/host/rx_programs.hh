@@ -12,11 +12,12 @@
 namespace zcl::lab03 {
 
 struct RxReceiver {
-  std::string name;     ///< as the program knows it
-  std::string program;  ///< "rx_sockets"
-  std::string package;  ///< Debian package that its build needs beyond the project's own, or empty
-  bool sleeps = true;   ///< it can wait for a packet; one that is busy is not measured paced
-  bool ours = false;    ///< receives through lab 03's driver, not the stock one
+  std::string name;      ///< as the program knows it
+  std::string program;   ///< "rx_sockets"
+  bool sleeps = true;    ///< it can wait for a packet; one that is busy is not measured paced
+  bool by_stack = true;  ///< the kernel's network stack sees the packets too
+  bool ours = false;     ///< receives through lab 03's driver, not the stock one
+  std::string package;   ///< Debian package that its build needs beyond the project's own, or empty
 };
 
 /// In the order of a table: lower bound, lab 03's ring, kernel bypass, the kernel's own ways.

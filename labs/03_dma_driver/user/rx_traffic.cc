@@ -82,12 +82,12 @@ void wait_for_host() {
   }
 }
 
-/// To `offset` after the next moment of a coarse grid. From there on all that the kernel does by
-/// the clock (timer tick, the stock driver's watchdog of two seconds) stands the same way to what
-/// is measured in every run, however long the host took before.
+/// Sleeps until the next moment that is `offset` after one of a coarse grid. From there on all that
+/// the kernel does by the clock (timer tick, the stock driver's watchdog of two seconds) stands the
+/// same way to what is measured in every run, however long the host took before.
 void align(std::uint64_t offset) {
   constexpr std::uint64_t kGrid = 4 * kSecond;
-  sleep_until((now() / kGrid + 1) * kGrid + offset);
+  sleep_until((now() - offset) / kGrid * kGrid + kGrid + offset);
 }
 
 std::unique_ptr<Receiver> make_receiver(const ReceiverKind& kind, const std::string& card) {
@@ -98,10 +98,13 @@ std::unique_ptr<Receiver> make_receiver(const ReceiverKind& kind, const std::str
   return receiver;
 }
 
+/// The watchdog looks in the first half of every other second since the interface came up, and
+/// reads many registers. So the host reads its counters, and all is measured, between two looks.
 void start_measuring() {
+  align(kSecond * 3 / 4);
   say("ready\n");
   wait_for_host();
-  align(kSecond);  // between two looks of the watchdog
+  align(kSecond * 3 / 2);
 }
 
 /// Burst after burst; each round of kRound packets between marks where they are `measured`.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "harness/base/random.hh"
+#include "harness/tests/machine/fault_corpus.hh"
 #include "harness/tests/machine/guest_program.hh"
 #include "harness/tests/machine/lab03_modules.hh"
 #include "harness/wire/flow.hh"
@@ -345,6 +346,39 @@ TEST_F(Netdev, IsUnpluggedUnderTraffic) {
   machine_.agent().unload_module("zcl_ring");
 }
 
+/// Without memory for what would take a received page's place, the packet is dropped and its page
+/// stays in the ring: dropped packets are counted, all others are whole, and with memory back
+/// nothing is missing.
+TEST_F(Netdev, SurvivesWithoutMemoryForItsRing) {
+  const vm::testing_faults::BuiltFault starving("starve_page_pool");
+  machine_.agent().put_file("/tmp/starve.ko", base::read_file(starving.object()));
+  machine_.agent().write_text(setting("mtu"), "16110");
+  auto echo = start_echo();
+  for (const char* every : {"every=1", "every=5"}) {
+    const auto lost_before = account_.totals().lost();
+    const auto dropped_before = statistic("rx_dropped");
+    machine_.agent().load_module("/tmp/starve.ko", every);
+    for (const auto length : random_lengths(400, kLongestFrame)) {
+      const auto sequence = account_.totals().offered;
+      account_.offered(sequence, length);
+      link_.send(wire::make_flow_frame(flow_, sequence, length).bytes,
+                 Deadline("sending a flow", kPatience));
+      if (sequence % 8 == 7) machine_.agent().sleep_ns(5'000'000);  // the ring always has room
+    }
+    machine_.agent().sleep_ns(kReceptionHold);
+    machine_.agent().unload_module("starve_page_pool");
+    take(1s);
+    const auto lost = account_.totals().lost() - lost_before;
+    EXPECT_GT(lost, 100U) << account_.totals().text();
+    EXPECT_EQ(statistic("rx_dropped") - dropped_before, lost);
+    EXPECT_EQ(statistic("rx_missed_errors"), 0U);
+    send(random_lengths(300, kLongestFrame));
+    take(kPatience, account_.totals().offered - lost_before - lost);
+    EXPECT_EQ(account_.totals().lost(), lost_before + lost) << account_.totals().text();
+    EXPECT_EQ(account_.totals().corrupted, 0U) << account_.totals().text();
+  }
+}
+
 vm::MachineSpec with_iommu() {
   auto spec = one_card();
   spec.intel_iommu = true;
@@ -446,6 +480,28 @@ TEST_F(Pair, RecoversFromATransmitterThatHangs) {
   EXPECT_EQ(agent.get_text("/sys/class/net/" + b_ + "/statistics/tx_errors"), "1");
   send();
   EXPECT_GE(std::stoull(agent.get_text("/sys/class/net/" + a_ + "/statistics/rx_packets")), 600U);
+}
+
+TEST_F(Pair, ComesAndGoesWithoutALeak) {
+  constexpr int kRounds = 10;
+  auto& agent = machine_.agent();
+  const auto free_kib = [&] {
+    agent.sleep_ns(kReceptionHold);  // what is freed later, is
+    agent.write_text("/proc/sys/vm/drop_caches", "3");
+    const auto text = agent.get_text("/proc/meminfo");
+    return std::stol(text.substr(text.find("MemFree:") + 8));
+  };
+  long before = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    agent.interface_up(agent.interface_of("a"));
+    agent.interface_up(agent.interface_of("b"));
+    agent.unload_module("zcl_e1000");
+    if (round == 1) before = free_kib();  // the first rounds fill the kernel's caches
+    agent.load_module("/tmp/zcl_e1000.ko");
+  }
+  agent.unload_module("zcl_e1000");
+  // Two receive rings are 2 MiB.
+  EXPECT_LT(before - free_kib(), 512);
 }
 
 /// A burst given to the card with one doorbell arrives as a whole, before any driver can run: most

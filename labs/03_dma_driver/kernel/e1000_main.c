@@ -784,7 +784,7 @@ void e1000_start(struct e1000 *e)
 	netif_addr_unlock_bh(e->netdev);
 	e1000_update_carrier(e);
 	napi_enable(&e->napi);
-	netif_start_queue(e->netdev);
+	netif_wake_queue(e->netdev);	/* what the stack has kept meanwhile, too */
 	e1000_kick(e);	/* it enables the interrupts */
 }
 

@@ -175,7 +175,14 @@ struct zcl_stats {
 	__u64 wakeups;
 };
 
-/* Copies the oldest packet to user memory and returns its slots: ARTICLES B3's second way. */
+/*
+ * Copies the oldest packet to user memory and returns its slots: ARTICLES B3's second way. EAGAIN: no
+ * packet. The first way is a read of /proc/zcl/<interface>, which copies as many whole packets as are
+ * there and fit, each behind its length (__u32); with room for less than the largest, EMSGSIZE.
+ *
+ * These, read() of the node and ZCL_MAP_PACKET move RxQ.tail themselves: a program that uses them
+ * leaves it alone.
+ */
 struct zcl_copy {
 	__u64 address;
 	__u32 capacity;

@@ -21,14 +21,14 @@ TEST(CountingSoak, TwentyClonesCountTheSame) {
   for (int i = 0; i < kClones; ++i) {
     Machine machine = Machine::start(spec);
     const auto program = install_guest_program(machine, "count_probe");
-    machine.pause();
-    const auto before = machine.instructions();
-    machine.resume();
     ASSERT_TRUE(machine.agent().run({.argv = {program, "syscalls", "300000"}}).ok());
     machine.pause();
-    total.push_back((machine.instructions() - before).total());
-    user.push_back(between_marks(machine.counter().marks(), 1, 2).user);
-    EXPECT_EQ(between_marks(machine.counter().marks(), 1, 2).system_calls, 300000U);
+    // Between the job's own marks: around it, an idle guest's timers run on while the host takes
+    // its time.
+    const auto counts = between_marks(machine.counter().marks(), 1, 2);
+    total.push_back(counts.total());
+    user.push_back(counts.user);
+    EXPECT_EQ(counts.system_calls, 300000U);
   }
   EXPECT_EQ(std::ranges::min(user), std::ranges::max(user));
   const auto low = static_cast<double>(std::ranges::min(total));

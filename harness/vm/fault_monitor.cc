@@ -22,6 +22,10 @@ constexpr int kSampleSpacingMs = 20;
 /// verdict.
 constexpr std::size_t kMaxReadAtOnce = 1U << 20;
 constexpr std::string_view kEndOfPanic = "---[ end Kernel panic";
+/// In each of RCU's ways to report a stall; kernel/rcu/tree_stall.h, tree_exp.h.
+constexpr std::string_view kStall = "stall";
+/// What ends the stack of a task; arch/x86/kernel/dumpstack.c.
+constexpr std::string_view kEndOfStack = "</TASK>";
 /// What begins a task in the kernel's dump; kernel/sched/core.c, sched_show_task().
 constexpr std::string_view kTask = "task:";
 /// Kept beyond the limit of a console that floods, for the trace that tells who does it.
@@ -134,10 +138,11 @@ FaultReport FaultMonitor::report_alarm(const ConsoleAlarm& first) {
   const ConsoleAlarm alarm = first;  // the list grows while the report is read
   settle([&] { return report_complete(alarm); }, policy_.quiet);
   auto trace = parse_call_trace(std::string_view(console_.text()).substr(alarm.offset));
-  if (alarm.kind == FaultKind::soft_lockup && trace.empty()) {
-    // A stalled CPU that cannot print its own stack.
+  // RCU says that a CPU stalls, and not whether it takes interrupts; and one that takes none may
+  // not print its own stack.
+  if (alarm.kind == FaultKind::soft_lockup && (trace.empty() || contains(alarm.headline, kStall))) {
     const auto verdict = sample_cpus().verdict;
-    trace = trace_of_cpu(verdict.cpu);
+    if (trace.empty()) trace = trace_of_cpu(verdict.cpu);
     if (verdict.activity == CpuActivity::kernel_spin_masked) {
       return make_report(FaultKind::hard_lockup, alarm.headline, std::move(trace));
     }
@@ -200,7 +205,7 @@ bool FaultMonitor::report_complete(const ConsoleAlarm& alarm) const {
 }
 
 void FaultMonitor::settle(const std::function<bool()>& complete, milliseconds quiet) {
-  const base::Deadline longest("end of the kernel's report", policy_.report);
+  const base::Deadline longest("end of the kernel's report", std::max(policy_.report, quiet));
   base::Deadline silence("silence of the console", quiet);
   while (!longest.passed() && !silence.passed() && !complete()) {
     std::vector<pollfd> waits;
@@ -233,8 +238,17 @@ void FaultMonitor::send_sysrq(char key) {
   ::send(sources_.console.get(), &key, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+std::optional<TraceFrame> FaultMonitor::frame_of_cpu(unsigned cpu) const {
+  try {
+    return sources_.frame_of_cpu ? sources_.frame_of_cpu(cpu) : std::nullopt;
+  } catch (const std::exception&) {  // the guest's own words, or none, have to do
+    return std::nullopt;
+  }
+}
+
 std::vector<TraceFrame> FaultMonitor::trace_of_cpu(unsigned cpu) {
   read_console();
+  const auto frame = frame_of_cpu(cpu);
   const std::size_t begin = console_.text().size();
   const auto since = [&] { return std::string_view(console_.text()).substr(begin); };
   if (sources_.cpus > 1) {
@@ -242,17 +256,24 @@ std::vector<TraceFrame> FaultMonitor::trace_of_cpu(unsigned cpu) {
     // printed; a panic prints only that of the CPU that panics first.
     const std::string title = "NMI backtrace for cpu " + std::to_string(cpu);
     send_sysrq('l');
-    settle([] { return false; }, policy_.trace);
-    const std::size_t at = since().find(title);
+    std::size_t at = std::string_view::npos;
+    const auto shown = [&] {
+      at = since().find(title);
+      return at != std::string_view::npos && contains(since().substr(at), kEndOfStack);
+    };
+    settle(shown, policy_.answer);
     if (at != std::string_view::npos) return parse_call_trace(since().substr(at));
+    // The serial line's interrupt belongs to the CPU that takes none. An NMI reaches all CPUs, and
+    // the panic would show the first that takes it: another one.
+    if (frame) return {*frame};
   }
   sources_.qmp("inject-nmi", nlohmann::json::object());
   constexpr std::string_view kTitle = "Kernel panic - not syncing: NMI";
   settle([&] { return contains(since(), kTitle) && contains(since(), kEndOfPanic); },
          policy_.trace);
   const std::size_t at = since().find(kTitle);
-  if (at == std::string_view::npos) return {};
-  return parse_call_trace(since().substr(at));
+  if (at != std::string_view::npos) return parse_call_trace(since().substr(at));
+  return frame ? std::vector{*frame} : std::vector<TraceFrame>();
 }
 
 std::vector<TraceFrame> FaultMonitor::trace_of_blocked_task() {

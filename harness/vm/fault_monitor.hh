@@ -30,6 +30,9 @@ struct FaultSources {
   std::function<std::optional<std::string>()> qemu_end;
   /// A QMP command; throws when QEMU cannot be asked.
   std::function<nlohmann::json(const std::string&, const nlohmann::json&)> qmp;
+  /// The module function that a CPU executes now, or that called what it executes, found by the
+  /// host without the guest's help (module_code.hh). May throw.
+  std::function<std::optional<TraceFrame>(unsigned cpu)> frame_of_cpu;
   /// QEMU logged a triple fault (`-d cpu_reset`).
   std::function<bool()> saw_triple_fault;
   unsigned cpus = 1;
@@ -42,8 +45,11 @@ struct FaultPolicy {
   std::chrono::milliseconds quiet{1500};
   /// … or after this long in any case.
   std::chrono::milliseconds report{15'000};
-  /// For the kernel to begin a trace that it was asked for.
-  std::chrono::milliseconds trace{5'000};
+  /// For the kernel to print a trace that it was asked for, silence included: on a host with more
+  /// to do than processors, a guest of two may stand still for seconds.
+  std::chrono::milliseconds trace{20'000};
+  /// For a guest of several CPUs to answer on its serial line.
+  std::chrono::milliseconds answer{5'000};
 };
 
 /// Not thread-safe: one thread drives a machine.
@@ -85,6 +91,7 @@ class FaultMonitor : public FaultWatch {
   };
   Look sample_cpus();
   /// The trace of a CPU that spins, from an NMI.
+  std::optional<TraceFrame> frame_of_cpu(unsigned cpu) const;
   std::vector<TraceFrame> trace_of_cpu(unsigned cpu);
   /// The trace of the task that waits for ever, from the kernel's list of blocked tasks.
   std::vector<TraceFrame> trace_of_blocked_task();

@@ -44,6 +44,7 @@ struct MachineOptions {
 /// Registers of one vCPU that the walk needs.
 struct CpuRegisters {
   std::uint64_t instruction_pointer = 0;
+  std::uint64_t stack_pointer = 0;
   PhysicalAddress cr3 = 0;
   std::uint64_t cr4 = 0;
   bool user_mode = false;  ///< CPL 3

@@ -13,6 +13,8 @@
 #include "harness/base/error.hh"
 #include "harness/base/paths.hh"
 #include "harness/vm/guest_ram.hh"
+#include "harness/vm/module_code.hh"
+#include "harness/vm/monitor_text.hh"
 #include "harness/vm/qemu_binary.hh"
 
 namespace zcl::vm {
@@ -132,6 +134,7 @@ MachineState::MachineState(const MachineSpec& wanted, const MachineOptions& want
   sources.qmp = [this](const std::string& command, const nlohmann::json& values) {
     return qmp_->execute(command, values, base::Deadline("QMP " + command, kEndOfQemu));
   };
+  sources.frame_of_cpu = [this](unsigned cpu) { return module_frame_of(cpu); };
   sources.saw_triple_fault = [this] { return triple_fault_logged(); };
   sources.cpus = spec.cpus;
   faults.emplace(std::move(sources), FaultPolicy{options.console_limit, options.stop_at_warning});
@@ -256,6 +259,16 @@ void MachineState::require_shared_memory() {
   const auto end =
       qemu_.wait(base::Deadline("end of QEMU", base::Deadline::Clock::duration::zero()));
   if (end && end->signal == SIGBUS && shared_memory_free() < kMib) throw_shared_memory_full(kMib);
+}
+
+std::optional<TraceFrame> MachineState::module_frame_of(unsigned cpu) const {
+  if (!memory || !origin) return std::nullopt;
+  const auto text = qmp_->execute("human-monitor-command",
+                                  {{"command-line", "info registers"}, {"cpu-index", cpu}},
+                                  base::Deadline("QMP info registers", kEndOfQemu));
+  const auto registers = parse_registers(text.get<std::string>());
+  const KernelView kernel(*memory, origin->symbols(), registers.address_space());
+  return innermost_module_frame(kernel, registers);
 }
 
 bool MachineState::triple_fault_logged() const {

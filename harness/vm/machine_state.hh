@@ -73,6 +73,8 @@ class MachineState final : public FaultWatch {
   std::optional<std::string> end_of_qemu(const base::Deadline& deadline);
   void require_shared_memory();
   [[nodiscard]] bool triple_fault_logged() const;
+  /// FaultSources::frame_of_cpu.
+  [[nodiscard]] std::optional<TraceFrame> module_frame_of(unsigned cpu) const;
 
   base::Deadline total_;
   base::FileDescriptor reset_log_;

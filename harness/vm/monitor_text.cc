@@ -27,6 +27,7 @@ std::uint64_t number_after(const std::string& text, const std::string& label) {
 CpuRegisters parse_registers(const std::string& text) {
   CpuRegisters registers;
   registers.instruction_pointer = number_after(text, "RIP=");
+  registers.stack_pointer = number_after(text, "RSP=");
   registers.cr3 = number_after(text, "CR3=");
   registers.cr4 = number_after(text, "CR4=");
   registers.user_mode = number_after(text, "CPL=") == 3;

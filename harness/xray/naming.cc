@@ -24,8 +24,9 @@ constexpr std::size_t kMappingsNamed = 2;
 /// Names the places of one census.
 class Namer {
  public:
-  Namer(const KernelView& kernel, const vm::MachineSpec& spec, const std::vector<NamedRing>& rings,
-        const std::vector<Task>& tasks, const std::vector<vm::PhysicalAddress>& addresses)
+  Namer(const vm::KernelView& kernel, const vm::MachineSpec& spec,
+        const std::vector<NamedRing>& rings, const std::vector<Task>& tasks,
+        const std::vector<vm::PhysicalAddress>& addresses)
       : kernel_(kernel),
         spec_(spec),
         rings_(rings),
@@ -277,7 +278,7 @@ class Namer {
         });
   }
 
-  const KernelView& kernel_;
+  const vm::KernelView& kernel_;
   const vm::MachineSpec& spec_;
   const std::vector<NamedRing>& rings_;
   const std::vector<Task>& tasks_;
@@ -308,7 +309,7 @@ const NicDescriptor* descriptor_of(const NamedRing& ring, vm::PhysicalAddress ad
   return nullptr;
 }
 
-void name_places(const KernelView& kernel, const vm::MachineSpec& spec,
+void name_places(const vm::KernelView& kernel, const vm::MachineSpec& spec,
                  const std::vector<NamedRing>& rings, const std::vector<Task>& tasks,
                  Census& census) {
   std::vector<vm::PhysicalAddress> addresses;
@@ -320,7 +321,7 @@ void name_places(const KernelView& kernel, const vm::MachineSpec& spec,
 }
 
 void name_places(vm::Machine& machine, Census& census) {
-  const KernelView kernel = KernelView::of(machine);
+  const vm::KernelView kernel = vm::KernelView::of(machine);
   name_places(kernel, machine.spec(), read_rings(machine), read_tasks(kernel), census);
 }
 

@@ -2,9 +2,9 @@
 // Names for places: who owns the page where payload bytes stand.
 #pragma once
 
+#include "harness/vm/kernel_view.hh"
 #include "harness/vm/machine.hh"
 #include "harness/xray/census.hh"
-#include "harness/xray/kernel_view.hh"
 #include "harness/xray/nic_ring.hh"
 #include "harness/xray/tasks.hh"
 
@@ -30,7 +30,7 @@ std::vector<NamedRing> read_rings(vm::Machine& machine);
 const NicDescriptor* descriptor_of(const NamedRing& ring, vm::PhysicalAddress address);
 
 /// The part of name_places() that needs no machine.
-void name_places(const KernelView& kernel, const vm::MachineSpec& spec,
+void name_places(const vm::KernelView& kernel, const vm::MachineSpec& spec,
                  const std::vector<NamedRing>& rings, const std::vector<Task>& tasks,
                  Census& census);
 

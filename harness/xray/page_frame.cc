@@ -27,7 +27,7 @@ constexpr int kDeepestDirectory = 16;
 
 }  // namespace
 
-PageFrames::PageFrames(const KernelView& kernel) : kernel_(kernel) {
+PageFrames::PageFrames(const vm::KernelView& kernel) : kernel_(kernel) {
   map_ = kernel.variable<std::uint64_t>("vmemmap_base").value_or(0);
   page_bytes_ = kernel.symbols().size("page");
 }
@@ -127,8 +127,9 @@ namespace {
 
 /// The free objects of one list, by address. SLUB hides the links with a number of the cache and
 /// the link's own address (CONFIG_SLAB_FREELIST_HARDENED, mm/slub.c: freelist_ptr).
-void add_free_objects(const KernelView& kernel, vm::VirtualAddress cache, vm::VirtualAddress first,
-                      std::uint32_t link, std::set<vm::VirtualAddress>& free) {
+void add_free_objects(const vm::KernelView& kernel, vm::VirtualAddress cache,
+                      vm::VirtualAddress first, std::uint32_t link,
+                      std::set<vm::VirtualAddress>& free) {
   const std::uint64_t secret = kernel.member(cache, "kmem_cache", "random").value_or(0);
   const bool hidden = kernel.offset_of("kmem_cache", "random").has_value();
   vm::VirtualAddress object = first;
@@ -141,7 +142,7 @@ void add_free_objects(const KernelView& kernel, vm::VirtualAddress cache, vm::Vi
   }
 }
 
-std::optional<std::set<vm::VirtualAddress>> free_objects(const KernelView& kernel,
+std::optional<std::set<vm::VirtualAddress>> free_objects(const vm::KernelView& kernel,
                                                          const PageFrame& frame,
                                                          vm::VirtualAddress cache) {
   const auto link = kernel.member<std::uint32_t>(cache, "kmem_cache", "offset");
@@ -167,7 +168,7 @@ std::optional<std::set<vm::VirtualAddress>> free_objects(const KernelView& kerne
 
 }  // namespace
 
-std::optional<SlabObject> slab_object(const KernelView& kernel, const PageFrame& frame,
+std::optional<SlabObject> slab_object(const vm::KernelView& kernel, const PageFrame& frame,
                                       vm::PhysicalAddress address) {
   const auto cache = kernel.member(frame.head, "slab", "slab_cache");
   const auto size =
@@ -188,7 +189,7 @@ std::optional<SlabObject> slab_object(const KernelView& kernel, const PageFrame&
   return object;
 }
 
-std::string describe_file_page(const KernelView& kernel, const PageFrame& frame) {
+std::string describe_file_page(const vm::KernelView& kernel, const PageFrame& frame) {
   const auto inode = kernel.member(frame.mapping, "address_space", "host");
   const auto number = inode ? kernel.member(*inode, "inode", "i_ino") : std::nullopt;
   if (!number) return "page cache";

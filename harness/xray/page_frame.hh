@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "harness/xray/kernel_view.hh"
+#include "harness/vm/kernel_view.hh"
 
 namespace zcl::xray {
 
@@ -34,7 +34,7 @@ struct PageFrame {
 /// Reads page descriptors by the layout in the kernel's type information (6.1 to 6.12).
 class PageFrames {
  public:
-  explicit PageFrames(const KernelView& kernel);
+  explicit PageFrames(const vm::KernelView& kernel);
 
   [[nodiscard]] PageFrame at(vm::PhysicalAddress address) const;
 
@@ -49,7 +49,7 @@ class PageFrames {
   [[nodiscard]] PageUse use_of(vm::PhysicalAddress address, const PageFrame& frame,
                                std::uint64_t flags) const;
 
-  const KernelView& kernel_;
+  const vm::KernelView& kernel_;
   vm::VirtualAddress map_ = 0;  ///< vmemmap: the array of all struct page
   std::uint64_t page_bytes_ = 0;
 };
@@ -61,11 +61,11 @@ struct SlabObject {
   std::optional<bool> free;  ///< nothing where the free list cannot be read
 };
 /// The object that holds `address`, in the slab `frame`. Nothing where the slab is damaged.
-std::optional<SlabObject> slab_object(const KernelView& kernel, const PageFrame& frame,
+std::optional<SlabObject> slab_object(const vm::KernelView& kernel, const PageFrame& frame,
                                       vm::PhysicalAddress address);
 
 /// "page cache of /init (inode 7, tmpfs)"; the file's name where the kernel still has it
 /// at hand.
-std::string describe_file_page(const KernelView& kernel, const PageFrame& frame);
+std::string describe_file_page(const vm::KernelView& kernel, const PageFrame& frame);
 
 }  // namespace zcl::xray

@@ -14,7 +14,7 @@ constexpr std::size_t kCommandLength = 16;
 /// Mappings of one address that are listed at most: a process can map a page everywhere.
 constexpr std::size_t kMostMappings = 64;
 
-std::optional<Task> read_task(const KernelView& kernel, vm::VirtualAddress at) {
+std::optional<Task> read_task(const vm::KernelView& kernel, vm::VirtualAddress at) {
   const auto pid = kernel.member<std::int32_t>(at, "task_struct", "pid");
   const auto mm = kernel.member(at, "task_struct", "mm");
   const auto comm = kernel.offset_of("task_struct", "comm");
@@ -33,7 +33,7 @@ std::optional<Task> read_task(const KernelView& kernel, vm::VirtualAddress at) {
 
 }  // namespace
 
-std::vector<Task> read_tasks(const KernelView& kernel) {
+std::vector<Task> read_tasks(const vm::KernelView& kernel) {
   std::vector<Task> tasks;
   const auto init = kernel.symbols().find("init_task");
   const auto link = kernel.offset_of("task_struct", "tasks");
@@ -50,7 +50,7 @@ std::vector<Task> read_tasks(const KernelView& kernel) {
 }
 
 std::vector<Task> read_tasks(vm::Machine& machine) {
-  return read_tasks(KernelView::of(machine));
+  return read_tasks(vm::KernelView::of(machine));
 }
 
 std::vector<std::vector<Mapping>> find_mappings(const vm::GuestMemory& memory,

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/vm/kernel_view.hh"
 #include "harness/vm/machine.hh"
-#include "harness/xray/kernel_view.hh"
 
 namespace zcl::xray {
 
@@ -17,7 +17,7 @@ struct Task {
   vm::AddressSpace space;        ///< root 0 for a kernel thread
   vm::VirtualAddress stack = 0;  ///< lowest address of its kernel stack
 };
-std::vector<Task> read_tasks(const KernelView& kernel);
+std::vector<Task> read_tasks(const vm::KernelView& kernel);
 std::vector<Task> read_tasks(vm::Machine& machine);
 
 /// A user mapping of a physical page.

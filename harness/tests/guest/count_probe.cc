@@ -26,7 +26,7 @@ namespace {
 constexpr std::uint16_t kBegin = 1;
 constexpr std::uint16_t kEnd = 2;
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kBarBytes = 128 * 1024;
+constexpr std::size_t kBarBytes = std::size_t{128} * 1024;
 
 using zcl::user::count_mark;
 

@@ -75,11 +75,11 @@ void keep(std::uint8_t* copy, const std::string& digits) {
   report(copy, physical_address(copy), physical_address(copy + digits.size() / 2 - 1));
 }
 
-void keep_small(unsigned count, const std::string& digits) {
+void keep_small(std::size_t count, const std::string& digits) {
   // Each copy in pages of its own, its middle on the border of two.
   auto* memory = map_memory(count * 4 * kPage, 0);
   check("madvise", ::madvise(memory, count * 4 * kPage, MADV_NOHUGEPAGE));
-  for (unsigned i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     keep(memory + i * 4 * kPage + 2 * kPage - digits.size() / 4, digits);
   }
 }

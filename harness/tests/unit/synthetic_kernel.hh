@@ -9,7 +9,7 @@
 #include "harness/tests/unit/synthetic_btf.hh"
 #include "harness/tests/unit/synthetic_memory.hh"
 #include "harness/vm/kernel_symbols.hh"
-#include "harness/xray/kernel_view.hh"
+#include "harness/vm/kernel_view.hh"
 
 namespace zcl::test {
 
@@ -32,7 +32,7 @@ class SyntheticKernel {
   }
 
   SyntheticMemory& ram() { return ram_; }
-  [[nodiscard]] xray::KernelView view() const { return {ram_.memory(), symbols_, {kRoot, 4}}; }
+  [[nodiscard]] vm::KernelView view() const { return {ram_.memory(), symbols_, {kRoot, 4}}; }
   static vm::VirtualAddress linear(vm::PhysicalAddress address) { return kLinear + address; }
 
   struct Task {
@@ -64,7 +64,7 @@ class SyntheticKernel {
  private:
   static std::string kallsyms() {
     return "ffff888000010000 D init_task\nffff888000003000 D vmemmap_base\n"
-           "ffff888000003008 D page_offset_base\nffff888000f00000 T _text\n"
+           "ffff888000003008 D page_offset_base\nffff888000004000 D modules\nffff888000f00000 T _text\n"
            "ffff888000f00400 T some_function\nffff888000f10000 B _end\n";
   }
   static base::Bytes types() {
@@ -87,6 +87,8 @@ class SyntheticKernel {
     btf.structure("kmem_cache", 64,
                   {{"size", 0, 0}, {"offset", 0, 8}, {"random", 0, 16}, {"name", 0, 24}});
     btf.structure("address_space", 64, {{"host", 0, 0}});
+    btf.structure("module", 128, {{"list", 0, 8}, {"name", 0, 24}, {"kallsyms", 0, 88}});
+    btf.structure("mod_kallsyms", 32, {{"symtab", 0, 0}, {"num_symtab", 0, 8}, {"strtab", 0, 16}});
     btf.structure("inode", 64, {{"i_ino", 0, 0}});
     btf.enumeration("pageflags",
                     {{"PG_locked", 0}, {"PG_slab", 9}, {"PG_reserved", 11}, {"PG_head", 16}});

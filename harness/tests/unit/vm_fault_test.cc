@@ -238,6 +238,8 @@ class FaultMonitorTest : public testing::Test {
     };
     sources.qemu_end = [this] { return end_; };
     sources.saw_triple_fault = [this] { return triple_; };
+    sources.frame_of_cpu = [this](unsigned) { return frame_; };
+    sources.cpus = 2;
     sources.qmp = [this](const std::string& command, const nlohmann::json&) -> nlohmann::json {
       if (command == "inject-nmi") print(nmi_answer_);
       if (command == "chardev-send-break") print(sysrq_answer_);
@@ -247,6 +249,7 @@ class FaultMonitorTest : public testing::Test {
     policy.console_limit = 100'000;
     policy.quiet = std::chrono::milliseconds(50);
     policy.trace = std::chrono::milliseconds(100);
+    policy.answer = std::chrono::milliseconds(100);
     monitor_ = std::make_unique<FaultMonitor>(std::move(sources), policy);
   }
   void print(const std::string& text) {
@@ -270,6 +273,7 @@ class FaultMonitorTest : public testing::Test {
   std::vector<nlohmann::json> events_;
   std::optional<std::string> end_;
   bool triple_ = false;
+  std::optional<TraceFrame> frame_;
   std::string registers_;
   std::string nmi_answer_;
   std::string sysrq_answer_;
@@ -335,6 +339,21 @@ TEST_F(FaultMonitorTest, ASpinWithInterruptsOffIsAHardLockup) {
   const auto report = monitor_->diagnose("sign of life", false);
   EXPECT_EQ(report.kind, FaultKind::hard_lockup);
   EXPECT_THAT(functions(report.trace), testing::Contains("spin_for_ever"));
+}
+
+TEST_F(FaultMonitorTest, AGuestThatSaysNothingIsAskedByTheHost) {
+  registers_ = "CPU#0\r\nRIP=ffffffffc0240007 RFL=00000046 CPL=0 HLT=0\r\n";
+  frame_ = TraceFrame{.function = "spin", .offset = 7, .size = 32, .module = "lab", .location = {}};
+  const auto report = monitor_->diagnose("sign of life", false);
+  EXPECT_EQ(report.kind, FaultKind::hard_lockup);
+  EXPECT_THAT(functions(report.trace), ElementsAre("spin"));
+  EXPECT_THAT(report.summary, HasSubstr("in spin [lab]"));
+}
+
+TEST_F(FaultMonitorTest, AStallOfACpuThatTakesNoInterruptsIsAHardLockup) {
+  registers_ = "CPU#0\r\nRIP=ffffffffc0240007 RFL=00000046 CPL=0 HLT=0\r\n";
+  print("[ 26.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\r\n" + std::string(kNmi));
+  EXPECT_EQ(fault().kind, FaultKind::hard_lockup);
 }
 
 TEST_F(FaultMonitorTest, ASpinWithInterruptsOnIsASoftLockup) {

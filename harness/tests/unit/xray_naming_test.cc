@@ -99,7 +99,7 @@ class Naming : public ::testing::Test {
     place.address = address;
     place.end = 100;
     census.places.push_back(place);
-    const KernelView view = kernel_.view();
+    const vm::KernelView view = kernel_.view();
     name_places(view, spec_, rings, read_tasks(view), census);
     return census.places.front();
   }
@@ -215,7 +215,7 @@ TEST_F(Naming, SurvivesRandomGarbage) {
       place.address = i % 8 == 0 ? random.next() : 0x600000 + random.below(0x100000);
       census.places.push_back(place);
     }
-    const KernelView view = kernel_.view();
+    const vm::KernelView view = kernel_.view();
     NamedRing ring{"net0", "e1000", Direction::receive, {}};
     for (unsigned i = 0; i < 16; ++i) {
       NicDescriptor descriptor;

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "harness/lab/procedure.hh"
-#include "harness/xray/kernel_view.hh"
+#include "harness/vm/kernel_view.hh"
 #include "harness/xray/tasks.hh"
 
 namespace zcl::labs {
@@ -50,7 +50,7 @@ std::vector<vm::Translation> mapped_pages(vm::Machine& machine, int pid, vm::Vir
 }
 
 std::int32_t page_references(vm::Machine& machine, vm::PhysicalAddress page) {
-  const auto kernel = xray::KernelView::of(machine);
+  const auto kernel = vm::KernelView::of(machine);
   const auto array = kernel.variable<std::uint64_t>("vmemmap_base");
   const auto count = kernel.member<std::int32_t>(
       array.value_or(0) + page / kPage * machine.symbols().size("page"), "page", "_refcount");
@@ -59,7 +59,7 @@ std::int32_t page_references(vm::Machine& machine, vm::PhysicalAddress page) {
 }
 
 bool module_is_loaded(vm::Machine& machine, const std::string& name) {
-  const auto kernel = xray::KernelView::of(machine);
+  const auto kernel = vm::KernelView::of(machine);
   const auto name_at = machine.symbols().offset("module", "name");
   bool found = false;
   kernel.for_each_on_list(machine.symbols().address("modules"), "module", "list",

@@ -15,30 +15,29 @@
 #include "harness/vm/machine.hh"
 #include "harness/vm/page_table.hh"
 
-namespace zcl::xray {
+namespace zcl::vm {
 
 /// Refers to memory and symbols, which must outlive it.
 class KernelView {
  public:
   /// `space`: any address space of the guest that maps the kernel.
-  KernelView(const vm::GuestMemory& memory, const vm::KernelSymbols& symbols,
-             vm::AddressSpace space)
+  KernelView(const GuestMemory& memory, const KernelSymbols& symbols, AddressSpace space)
       : memory_(memory), symbols_(symbols), space_(space) {}
   /// The view of a paused machine, through the page tables its CPU 0 uses. Throws EnvironmentError
   /// when they do not map the kernel.
-  static KernelView of(vm::Machine& machine);
+  static KernelView of(Machine& machine);
 
-  [[nodiscard]] const vm::GuestMemory& memory() const { return memory_; }
-  [[nodiscard]] const vm::KernelSymbols& symbols() const { return symbols_; }
-  [[nodiscard]] const vm::AddressSpace& space() const { return space_; }
+  [[nodiscard]] const GuestMemory& memory() const { return memory_; }
+  [[nodiscard]] const KernelSymbols& symbols() const { return symbols_; }
+  [[nodiscard]] const AddressSpace& space() const { return space_; }
 
   /// The physical address behind a kernel address, or nothing where none is mapped.
-  [[nodiscard]] std::optional<vm::PhysicalAddress> translate(vm::VirtualAddress address) const;
+  [[nodiscard]] std::optional<PhysicalAddress> translate(VirtualAddress address) const;
   /// `length` bytes from `address` on, over as many pages as it takes. False: not all there.
-  [[nodiscard]] bool read(vm::VirtualAddress address, void* to, std::size_t length) const;
+  [[nodiscard]] bool read(VirtualAddress address, void* to, std::size_t length) const;
 
   template <typename T>
-  [[nodiscard]] std::optional<T> load(vm::VirtualAddress address) const {
+  [[nodiscard]] std::optional<T> load(VirtualAddress address) const {
     T value{};
     if (!read(address, &value, sizeof value)) return std::nullopt;
     return value;
@@ -51,7 +50,7 @@ class KernelView {
   }
   /// A member of the `struct type` at `address`; nothing also where the kernel has no such member.
   template <typename T = std::uint64_t>
-  [[nodiscard]] std::optional<T> member(vm::VirtualAddress address, const std::string& type,
+  [[nodiscard]] std::optional<T> member(VirtualAddress address, const std::string& type,
                                         const std::string& name) const {
     const auto offset = offset_of(type, name);
     return offset ? load<T>(address + *offset) : std::nullopt;
@@ -60,17 +59,17 @@ class KernelView {
                                                        const std::string& name) const;
 
   /// Text up to its terminator or `limit`; bytes that are not printable become '?'.
-  [[nodiscard]] std::string text(vm::VirtualAddress address, std::size_t limit) const;
+  [[nodiscard]] std::string text(VirtualAddress address, std::size_t limit) const;
 
   /// Calls `visit` with each `struct type` on the circular list at `head` (a struct list_head),
   /// whose link is `member`. Ends on damage, or when `visit` returns false.
-  void for_each_on_list(vm::VirtualAddress head, const std::string& type, const std::string& member,
-                        const std::function<bool(vm::VirtualAddress)>& visit) const;
+  void for_each_on_list(VirtualAddress head, const std::string& type, const std::string& member,
+                        const std::function<bool(VirtualAddress)>& visit) const;
 
  private:
-  const vm::GuestMemory& memory_;
-  const vm::KernelSymbols& symbols_;
-  vm::AddressSpace space_;
+  const GuestMemory& memory_;
+  const KernelSymbols& symbols_;
+  AddressSpace space_;
 };
 
-}  // namespace zcl::xray
+}  // namespace zcl::vm

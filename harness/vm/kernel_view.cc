@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "harness/xray/kernel_view.hh"
+#include "harness/vm/kernel_view.hh"
 
 #include <algorithm>
 
 #include "harness/base/error.hh"
 
-namespace zcl::xray {
+namespace zcl::vm {
 namespace {
 
 /// No list of the kernel that we read is longer; a damaged one may be endless.
@@ -17,9 +17,9 @@ constexpr std::uint64_t kUserRoot = 1U << 12;
 
 }  // namespace
 
-KernelView KernelView::of(vm::Machine& machine) {
-  vm::AddressSpace space = machine.registers(0).address_space();
-  const vm::KernelSymbols& symbols = machine.symbols();
+KernelView KernelView::of(Machine& machine) {
+  AddressSpace space = machine.registers(0).address_space();
+  const KernelSymbols& symbols = machine.symbols();
   KernelView view(machine.memory(), symbols, space);
   if (view.translate(symbols.address("init_task"))) return view;
   space.root &= ~kUserRoot;
@@ -30,13 +30,13 @@ KernelView KernelView::of(vm::Machine& machine) {
       "kernel of its template, or is damaged. Start it again.");
 }
 
-std::optional<vm::PhysicalAddress> KernelView::translate(vm::VirtualAddress address) const {
-  const auto found = vm::walk(memory_, space_, address);
+std::optional<PhysicalAddress> KernelView::translate(VirtualAddress address) const {
+  const auto found = walk(memory_, space_, address);
   if (!found) return std::nullopt;
   return found->physical_address;
 }
 
-bool KernelView::read(vm::VirtualAddress address, void* to, std::size_t length) const {
+bool KernelView::read(VirtualAddress address, void* to, std::size_t length) const {
   auto* out = static_cast<std::uint8_t*>(to);
   while (length > 0) {
     const std::size_t piece = std::min<std::size_t>(length, 4096 - address % 4096);
@@ -57,7 +57,7 @@ std::optional<std::uint64_t> KernelView::offset_of(const std::string& type,
   return symbols_.offset(type, name);
 }
 
-std::string KernelView::text(vm::VirtualAddress address, std::size_t limit) const {
+std::string KernelView::text(VirtualAddress address, std::size_t limit) const {
   std::string result;
   while (result.size() < limit) {
     const auto byte = load<std::uint8_t>(address + result.size());
@@ -67,9 +67,9 @@ std::string KernelView::text(vm::VirtualAddress address, std::size_t limit) cons
   return result;
 }
 
-void KernelView::for_each_on_list(vm::VirtualAddress head, const std::string& type,
+void KernelView::for_each_on_list(VirtualAddress head, const std::string& type,
                                   const std::string& member,
-                                  const std::function<bool(vm::VirtualAddress)>& visit) const {
+                                  const std::function<bool(VirtualAddress)>& visit) const {
   const auto link = offset_of(type, member);
   if (!link) return;
   auto at = load<std::uint64_t>(head);
@@ -79,4 +79,4 @@ void KernelView::for_each_on_list(vm::VirtualAddress head, const std::string& ty
   }
 }
 
-}  // namespace zcl::xray
+}  // namespace zcl::vm

@@ -129,7 +129,9 @@ TEST_P(Flow, ATruncatedFrameIsCorruptedAndANeverSentOneToo) {
   EXPECT_TRUE(account_.arrived(cut));
   EXPECT_TRUE(account_.arrived(make_flow_frame(spec(), 100, 200).bytes));
   EXPECT_TRUE(account_.arrived(make_flow_frame(spec(), ~std::uint64_t{0}, 200).bytes));
-  EXPECT_EQ(account_.totals().corrupted, 3U);
+  // One that was sent, whole in itself, but shorter than it was sent.
+  EXPECT_TRUE(account_.arrived(make_flow_frame(spec(), 50, frames_[50].bytes.size() - 1).bytes));
+  EXPECT_EQ(account_.totals().corrupted, 4U);
 }
 
 TEST_P(Flow, OthersOnTheCableAreForeign) {

@@ -16,7 +16,7 @@ namespace zcl::user {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kRegisterBytes = 128 * 1024;
+constexpr std::size_t kRegisterBytes = std::size_t{128} * 1024;
 
 // PCI configuration space (PCI 3.0, 6.2).
 constexpr off_t kPciIdentity = 0;

@@ -63,8 +63,13 @@ class TraceParser {
   bool line(std::string_view text) {
     if (text.starts_with("---[ end ")) return false;
     if (const auto pointer = parse_instruction_pointer(text)) {
-      // After the trace it is printed once more; inside of an NMI's it is where the NMI struck.
-      if (in_trace_ && !in_nmi_) return false;
+      // After the trace it is printed once more. Inside of an NMI's it is where the NMI struck;
+      // further down, where an interrupt came before that.
+      if (in_trace_ && !in_stack_) return false;
+      if (in_trace_ && !in_nmi_) {
+        if (frames_.size() < kMaxFrames) frames_.push_back(*pointer);
+        return true;
+      }
       frames_ = {*pointer};
       struck_ = true;
       return true;
@@ -75,6 +80,7 @@ class TraceParser {
     }
     if (!in_trace_) return true;
     while (text.starts_with(' ')) text.remove_prefix(1);
+    if (text.starts_with('<')) in_stack_ = !text.starts_with("</");
     if (text.starts_with("<NMI>")) in_nmi_ = true;
     if (text.starts_with("</NMI>")) in_nmi_ = false;
     if (text.starts_with("</TASK>")) return in_nmi_;
@@ -84,8 +90,8 @@ class TraceParser {
       if (frames_.size() < kMaxFrames) frames_.push_back(*frame);
       return true;
     }
-    // Registers stand between the frames of an NMI; else what is no frame ends the trace.
-    return in_nmi_ || callers() == 0;
+    // Registers stand between the frames of a stack; else what is no frame ends the trace.
+    return in_stack_ || callers() == 0;
   }
 
   /// What the unwinder vouches for; all that stood on the stack where it vouches for nothing.
@@ -102,6 +108,7 @@ class TraceParser {
 
   std::vector<TraceFrame> frames_;
   bool in_trace_ = false;
+  bool in_stack_ = false;  ///< between <TASK> and </TASK>, or <IRQ>, or <NMI>
   bool in_nmi_ = false;
   bool struck_ = false;
 };

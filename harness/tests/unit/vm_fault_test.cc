@@ -174,6 +174,23 @@ TEST(CallTrace, OfAnNmiBeginsWhereItStruck) {
               ElementsAre("spin_for_ever", "fault_irqs_off_init", "do_one_initcall"));
 }
 
+TEST(CallTrace, GoesOnBelowAnInterruptThatTheNmiStruck) {
+  const std::string trace =
+      "[ 14.3] Kernel panic - not syncing: NMI: Not continuing\r\n[ 14.3] Call Trace:\r\n"
+      "[ 14.3]  <NMI>\r\n[ 14.3]  exc_nmi+0x1/0x2\r\n[ 14.3] RIP: "
+      "0010:lapic_next_event+0x1c/0x20\r\n"
+      "[ 14.3]  </NMI>\r\n[ 14.3]  <IRQ>\r\n[ 14.3]  hrtimer_interrupt+0x11d/0x210\r\n"
+      "[ 14.3]  </IRQ>\r\n[ 14.3]  <TASK>\r\n[ 14.3]  asm_sysvec_apic_timer_interrupt+0x16/0x20\r\n"
+      "[ 14.3] RIP: 0010:console_unlock+0x1d0/0x2b0\r\n[ 14.3] RSP: 0018:ffffc900005f3be8\r\n"
+      "[ 14.3]  _printk+0x68/0x83\r\n[ 14.3]  fault_log_flood_init+0x18/0x1000 "
+      "[fault_log_flood]\r\n"
+      "[ 14.3] RIP: 0033:0x54ec59\r\n[ 14.3]  </TASK>\r\n[ 14.3]  after_it+0x1/0x2\r\n";
+  EXPECT_THAT(
+      functions(parse_call_trace(trace)),
+      ElementsAre("lapic_next_event", "hrtimer_interrupt", "asm_sysvec_apic_timer_interrupt",
+                  "console_unlock", "_printk", "fault_log_flood_init"));
+}
+
 TEST(CallTrace, SurvivesWhateverAGuestPrints) {
   const std::string text = std::string(kPanic) + kOops + kNmi;
   base::RandomStream random(5, "console");

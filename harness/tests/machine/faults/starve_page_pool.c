@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * While this is loaded, page pools find no memory for every `every`th page that a driver asks for. A
  * stock kernel's own fault injection is off.
@@ -46,5 +46,5 @@ static void __exit starve_exit(void)
 }
 module_exit(starve_exit);
 
-MODULE_LICENSE("Dual MIT/GPL");
+MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Zero-Copy Labs: no memory for page pools");

@@ -71,10 +71,10 @@ class Scribbler {
     const std::size_t size = ring_.ring_mapping().size();
     switch (random_() % 16) {
       case 0:  // an index
-        index() = value();
+        *index() = value();
         return;
       case 1:  // an index that is nearly right
-        index() += static_cast<std::uint32_t>(random_() % 16);
+        *index() += static_cast<std::uint32_t>(random_() % 16);
         return;
       case 2:
         store(ring_.pool_mapping().data(), ring_.pool_mapping().size());
@@ -139,17 +139,17 @@ class Scribbler {
       case 1:
         return static_cast<std::uint32_t>(-(random_() % 4));
       default:
-        return static_cast<std::uint32_t>(random_() % (2 * ring_.buffers()));
+        return static_cast<std::uint32_t>(random_() % (std::uint64_t{2} * ring_.buffers()));
     }
   }
-  std::uint32_t& index() {
+  std::uint32_t* index() {
     auto& page = ring_.page();
     std::uint32_t* const all[] = {&page.rxq.head, &page.rxq.tail, &page.txq.head, &page.txq.tail};
-    return *all[random_() % std::size(all)];
+    return all[random_() % std::size(all)];
   }
   void store(std::byte* base, std::size_t size) {
     const std::uint32_t word = value();
-    std::memcpy(base + random_() % (size / 4) * 4, &word, sizeof word);
+    std::memcpy(base + random_() % (size / sizeof word) * sizeof word, &word, sizeof word);
   }
   zcl_descriptor* slots() {
     return reinterpret_cast<zcl_descriptor*>(ring_.ring_mapping().data() + sizeof(zcl_ring_page));

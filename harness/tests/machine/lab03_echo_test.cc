@@ -41,7 +41,7 @@ class RingEcho : public testing::Test {
     machine_.agent().interface_up(interface_);
     settle();
   }
-  ~RingEcho() override {
+  void TearDown() override {
     const auto report = machine_.alarming();
     EXPECT_FALSE(report.has_value()) << report->summary << "\n" << report->console_tail;
   }

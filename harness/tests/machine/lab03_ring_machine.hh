@@ -36,7 +36,7 @@ class RingInGuest : public testing::Test {
                          base::Deadline("link of the card", std::chrono::seconds(60)));
     machine_.agent().sleep_ns(kRingReceptionHold);
   }
-  ~RingInGuest() override {
+  void TearDown() override {
     const auto report = machine_.alarming();
     EXPECT_FALSE(report.has_value()) << report->summary << "\n" << report->console_tail;
   }

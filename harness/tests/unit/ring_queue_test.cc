@@ -11,7 +11,6 @@
 namespace zcl::test {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::uint32_t to_u32(std::uint64_t value) {

@@ -75,7 +75,9 @@ static inline u32 zcl_buffer_handle(u32 index)
 
 static inline struct zcl_buffer *zcl_buffer_at(struct zcl_buffer *buffers, u32 handle)
 {
-	return (struct zcl_buffer *)((char *)buffers + handle);
+	void *buffer = (char *)buffers + handle;
+
+	return (struct zcl_buffer *)buffer;
 }
 
 /* A piece of a packet to send. */

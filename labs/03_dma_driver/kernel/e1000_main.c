@@ -237,7 +237,7 @@ static void e1000_start_rx(struct e1000 *e)
  * program left in the slot of RxBuf takes the place of the one that it gets. Inline with @flags known,
  * so that for a whole packet in one buffer nothing asks which part of a packet this is.
  */
-static __always_inline void e1000_rx_exchange(struct e1000 *e, struct e1000_rx_slot *slot,
+static __always_inline void e1000_rx_exchange(struct zcl_port *port, struct e1000_rx_slot *slot,
 					      struct e1000_rx_desc *desc, u32 length, u8 flags)
 {
 	/* ZCL-BEGIN clean: give a received buffer to the ring
@@ -247,11 +247,11 @@ static __always_inline void e1000_rx_exchange(struct e1000 *e, struct e1000_rx_s
 	 * into slot and descriptor instead: write its zcl_port_dma(), and status 0, or it counts as
 	 * done again when the ring comes round.
 	 */
-	const void *data = zcl_port_arrived(&e->port, slot->buffer, length);
+	const void *data = zcl_port_arrived(port, slot->buffer, length);
 	u8 type = flags & ZCL_START_OF_PACKET ? zcl_packet_type(data) : ZCL_PACKET_OTHER;
 
-	slot->buffer = zcl_port_receive(&e->port, slot->buffer, length, flags, type);
-	desc->address = cpu_to_le64(zcl_port_dma(&e->port, slot->buffer));
+	slot->buffer = zcl_port_receive(port, slot->buffer, length, flags, type);
+	desc->address = cpu_to_le64(zcl_port_dma(port, slot->buffer));
 	desc->status = 0;
 	/* ZCL-END clean */
 }
@@ -271,7 +271,8 @@ static noinline void e1000_rx_any(struct e1000 *e, u32 index, u32 length, u32 st
 	else if (slot->page)
 		e1000_rx_copy_to_ring(e, &received);
 	else
-		e1000_rx_exchange(e, slot, &rx->ring[index], length, e1000_rx_flags(&received));
+		e1000_rx_exchange(&e->port, slot, &rx->ring[index], length,
+				  e1000_rx_flags(&received));
 	rx->inside = !e1000_is_last(&received);
 	rx->to_ring = rx->to_ring && rx->inside;
 	e1000_rx_post(e, index);
@@ -285,6 +286,50 @@ bool e1000_rx_waiting(const struct e1000 *e)
 }
 
 /*
+ * In ring mode, as long as whole packets in buffers of the pool come one after the other: what the
+ * driver is there for, in a loop that does nothing else. Returns the next descriptor.
+ */
+static __always_inline u32 e1000_rx_run(struct e1000 *e, u32 next, int *budget, u64 *bytes)
+{
+	/* ZCL-BEGIN clean: packets for the ring
+	 * From next on, while *budget lasts and the descriptor's status says E1000_RXD_DONE and
+	 * E1000_RXD_END_OF_PACKET, and its slot has no page. Read the status once, and nothing else
+	 * of descriptor or packet before a dma_rmb(): the chip writes the status last, and the
+	 * processor must not read the rest earlier. e1000_rx_exchange() each with ZCL_WHOLE_PACKET
+	 * and e1000_checksum_flag(), and count.
+	 * > (void)e1000_rx_exchange;
+	 */
+	const u32 whole = E1000_RXD_DONE | E1000_RXD_END_OF_PACKET;
+	struct zcl_port port = e->port;	/* a copy, that no store in the loop can change: in registers */
+	struct e1000_rx *rx = &e->rx;
+	int left = *budget;
+	u64 sum = 0;
+
+	for (; left; left--) {
+		struct e1000_rx_desc *desc = &rx->ring[next];
+		struct e1000_rx_slot *slot = &rx->slots[next];
+		u32 status = le32_to_cpu(READ_ONCE(desc->status));
+		u32 length;
+
+		if ((status & whole) != whole || slot->page)
+			break;
+		dma_rmb();
+		length = le16_to_cpu(desc->length);
+		sum += length;
+		if (likely(status & E1000_RXD_CHECKSUM_IGNORE))
+			e1000_rx_exchange(&port, slot, desc, length, ZCL_WHOLE_PACKET);
+		else
+			e1000_rx_exchange(&port, slot, desc, length,
+					  ZCL_WHOLE_PACKET | e1000_checksum_flag(status));
+		next = (next + 1) & rx->mask;
+	}
+	*budget = left;
+	*bytes += sum;
+	/* ZCL-END clean */
+	return next;
+}
+
+/*
  * One receive pass: takes up to @budget packets from the ring, refills their slots, and gives these
  * to the chip. Returns how many packets. A write to the tail is a trap on an emulated chip and some
  * hundred nanoseconds on a real one, so there is one a pass, and callers keep passes short enough
@@ -293,49 +338,41 @@ bool e1000_rx_waiting(const struct e1000 *e)
 int e1000_clean_rx(struct e1000 *e, struct sk_buff_head *stack, int budget)
 {
 	/* ZCL-BEGIN clean: the receive pass
-	 * From rx->next on, as long as the descriptor's status says E1000_RXD_DONE. Read the status
-	 * once, and nothing else of descriptor or packet before a dma_rmb(): the chip writes the
-	 * status last, and the processor must not read the rest earlier.
-	 * A whole packet (E1000_RXD_END_OF_PACKET, and not rx->inside one) in a buffer of the pool
-	 * and in ring mode: e1000_rx_exchange() with ZCL_WHOLE_PACKET and e1000_checksum_flag(). Any
-	 * other: e1000_rx_any().
-	 * At the end write the tail: the slot before rx->next, never rx->next itself, since with
-	 * head == tail the chip takes the ring for empty. Not at all if nothing was received.
+	 * In ring mode, and not rx->inside a packet, e1000_rx_run() takes what it can. A descriptor
+	 * that stopped it is not E1000_RXD_DONE, which ends the pass, or one for e1000_rx_any() (read
+	 * status, dma_rmb(), length), and so on until the budget is used up. A packet counts at its
+	 * end, when rx->inside is false.
+	 * Then write the tail: the slot before rx->next, never rx->next itself, since with head ==
+	 * tail the chip takes the ring for empty. Not at all if nothing was received.
 	 * zcl_port_rx_begin() and _end() stand around all calls to the port. Count rx->packets and
-	 * rx->bytes; a packet is counted at its end.
-	 * > (void)e1000_rx_exchange;
+	 * rx->bytes.
+	 * > (void)e1000_rx_run;
 	 * > (void)e1000_rx_any;
 	 * > return 0;
 	 */
 	struct e1000_rx *rx = &e->rx;
-	const bool ring_mode = e->mode == ZCL_MODE_RING;
 	const bool port = e->mode != ZCL_MODE_STACK || rx->to_ring;
-	bool whole = ring_mode && !rx->inside;
 	u32 next = rx->next;
+	int left = budget;
 	u64 bytes = 0;
-	int packets = 0;
 
 	if (port)
 		zcl_port_rx_begin(&e->port);
-	while (packets < budget) {
-		struct e1000_rx_desc *desc = &rx->ring[next];
-		struct e1000_rx_slot *slot = &rx->slots[next];
-		u32 status = le32_to_cpu(READ_ONCE(desc->status));
-		u32 length;
+	while (left) {
+		u32 status, length;
 
+		if (e->mode == ZCL_MODE_RING && !rx->inside) {
+			next = e1000_rx_run(e, next, &left, &bytes);
+			if (!left)
+				break;
+		}
+		status = le32_to_cpu(READ_ONCE(rx->ring[next].status));
 		if (!(status & E1000_RXD_DONE))
 			break;
 		dma_rmb();
-		length = le16_to_cpu(desc->length);
-		if (likely(whole && status & E1000_RXD_END_OF_PACKET && !slot->page)) {
-			e1000_rx_exchange(e, slot, desc, length,
-					  ZCL_WHOLE_PACKET | e1000_checksum_flag(status));
-			packets++;
-		} else {
-			e1000_rx_any(e, next, length, status, stack);
-			packets += !rx->inside;
-			whole = ring_mode && !rx->inside;
-		}
+		length = le16_to_cpu(rx->ring[next].length);
+		e1000_rx_any(e, next, length, status, stack);
+		left -= !rx->inside;
 		bytes += length;
 		next = (next + 1) & rx->mask;
 	}
@@ -344,10 +381,10 @@ int e1000_clean_rx(struct e1000 *e, struct sk_buff_head *stack, int budget)
 	if (next == rx->next)
 		return 0;
 	rx->next = next;
-	rx->packets += packets;
+	rx->packets += budget - left;
 	rx->bytes += bytes;
 	e1000_write(e, E1000_RDT, (next - 1) & rx->mask);
-	return packets;
+	return budget - left;
 	/* ZCL-END clean */
 }
 

@@ -76,7 +76,8 @@ class MarkerReader {
   }
 
   static bool mentions_marker(const std::string& line) {
-    static const std::regex pattern("zcl[-_ ]*(begin|end)", std::regex::icase);
+    // Not the beginning of a name such as ZCL_END_OF_PACKET.
+    static const std::regex pattern("zcl[-_ ]*(begin|end)\\b", std::regex::icase);
     return std::regex_search(line, pattern);
   }
 

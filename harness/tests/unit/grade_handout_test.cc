@@ -67,6 +67,12 @@ TEST(HandOut, SolvesTheOtherSteps) {
             "int after;\n");
 }
 
+TEST(HandOut, NamesThatBeginLikeAMarkerAreNone) {
+  const std::string text = "int flags = ZCL_END_OF_PACKET;\nzcl_beginning();\n";
+  EXPECT_TRUE(parse_blocks("a.c", text).empty());
+  EXPECT_EQ(hand_out_text("a.c", text, {"alloc"}), text);
+}
+
 struct BadMarker {
   const char* text;
   const char* message;

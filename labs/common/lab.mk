@@ -83,7 +83,7 @@ load: modules ## load the modules into the running kernel (PARAMS="name=value ..
 	$(Q)$(foreach m,$(MODULES),$(SUDO) insmod kernel/$(m).ko $(PARAMS) &&) true
 
 unload: ## remove them again
-	-$(Q)$(foreach m,$(MODULES) $(SHARED_MODULES),$(SUDO) rmmod $(m);)
+	-$(Q)$(foreach m,$(call reversed,$(MODULES)) $(SHARED_MODULES),$(SUDO) rmmod $(m);)
 
 clean: ## remove what was built
 	$(Q)rm -f $(program_files)
@@ -93,6 +93,9 @@ clean: ## remove what was built
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(COMMON)/lab.mk | sort
+
+# The last first: a module goes before those that it stands on.
+reversed = $(if $(1),$(call reversed,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
 
 define newline
 

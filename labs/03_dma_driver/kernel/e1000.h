@@ -170,7 +170,7 @@ static inline bool e1000_pulls(struct e1000 *e)
 /* ZCL_CHECKSUM_GOOD if the chip has verified TCP's or UDP's checksum, else 0. */
 static inline u8 e1000_checksum_flag(u32 status)
 {
-	if (likely(status & E1000_RXD_CHECKSUM_IGNORE))
+	if (status & E1000_RXD_CHECKSUM_IGNORE)
 		return 0;
 	return status & E1000_RXD_TCP_UDP_CHECKED && !(status & E1000_RXD_CHECKSUM_BAD) ?
 		       ZCL_CHECKSUM_GOOD : 0;

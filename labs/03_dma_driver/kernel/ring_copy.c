@@ -23,19 +23,19 @@ void zcl_ring_receive_copy(struct zcl_ring *ring, const void *data, u32 length, 
 	do {
 		u32 part = min(length, ring->pool->buffer_bytes);
 		u8 part_flags = part == length ? flags : flags & ~ZCL_END_OF_PACKET;
-		struct zcl_descriptor *slot;
+		struct zcl_descriptor *place;
 		struct zcl_buffer *into;
 		u32 index, spare;
 
 		if (!zcl_rxq_place(rx, part_flags, &index))
 			return;
-		slot = zcl_rxq_slot(rx, index);
-		spare = zcl_rxq_spare(rx, slot);
+		place = zcl_rxq_slot(rx, index);
+		spare = zcl_rxq_spare(rx, place);
 		if (spare == ZCL_NO_BUFFER)
 			return;
 		into = zcl_buffer_at(rx->buffers, spare);
 		memcpy(into->address, data, part);
-		zcl_rxq_fill(rx, slot, index, into->index, part, part_flags, type);
+		zcl_rxq_fill(rx, place, index, into->index, part, part_flags, type);
 		flags &= ~ZCL_START_OF_PACKET;
 		data += part;
 		length -= part;

@@ -39,17 +39,17 @@ static int zcl_open(struct inode *inode, struct file *file)
 /* The last descriptor is closed, and the last mapping gone. */
 static int zcl_close(struct inode *inode, struct file *file)
 {
-	struct zcl_file *zcl_file = file->private_data;
-	struct zcl_node *node = zcl_file->node;
+	struct zcl_file *closed = file->private_data;
+	struct zcl_node *node = closed->node;
 
 	mutex_lock(&node->lock);
-	if (node->owner == zcl_file)
+	if (node->owner == closed)
 		zcl_ring_detach(node);
 	mutex_unlock(&node->lock);
-	if (zcl_file->ring)
-		zcl_ring_put(zcl_file->ring);
-	module_put(zcl_file->driver);
-	kfree(zcl_file);
+	if (closed->ring)
+		zcl_ring_put(closed->ring);
+	module_put(closed->driver);
+	kfree(closed);
 	put_device(&node->device);
 	return 0;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "harness/lab/procedure.hh"
-#include "harness/vm/kernel_view.hh"
 #include "harness/xray/tasks.hh"
 
 namespace zcl::labs {
@@ -31,6 +30,20 @@ vm::AddressSpace space_of(vm::Machine& machine, int pid) {
     throw lab::CheckFailed("Process " + std::to_string(pid) + " is not in the guest's task list.");
   }
   return found->space;
+}
+
+vm::VirtualAddress find_task(const vm::KernelView& kernel, int pid) {
+  const auto head =
+      kernel.symbols().address("init_task") + kernel.offset_of("task_struct", "tasks").value_or(0);
+  vm::VirtualAddress found = 0;
+  kernel.for_each_on_list(head, "task_struct", "tasks", [&](vm::VirtualAddress task) {
+    if (kernel.member<std::int32_t>(task, "task_struct", "pid") == pid) found = task;
+    return found == 0;
+  });
+  if (found == 0) {
+    throw lab::CheckFailed("Process " + std::to_string(pid) + " is not in the guest's task list.");
+  }
+  return found;
 }
 
 std::optional<vm::Translation> lookup(vm::Machine& machine, int pid, vm::VirtualAddress address) {

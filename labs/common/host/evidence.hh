@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/vm/kernel_view.hh"
 #include "harness/vm/machine.hh"
 #include "harness/xray/chain.hh"
 
@@ -32,6 +33,9 @@ class Pause {
 /// The user address space of process `pid`, found in the guest's task list. Throws
 /// lab::CheckFailed where there is no such process.
 vm::AddressSpace space_of(vm::Machine& machine, int pid);
+
+/// The task_struct of process `pid`. Throws lab::CheckFailed where there is none.
+vm::VirtualAddress find_task(const vm::KernelView& kernel, int pid);
 
 /// Where `address` of process `pid` leads; nothing where its page table has no entry.
 std::optional<vm::Translation> lookup(vm::Machine& machine, int pid, vm::VirtualAddress address);

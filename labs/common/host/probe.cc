@@ -7,13 +7,7 @@
 
 namespace zcl::labs {
 
-namespace {
-
 using namespace std::chrono_literals;
-
-constexpr auto kAnswerLimit = 60s;
-
-}  // namespace
 
 Probe::Probe(lab::Context& context, vm::Machine& machine, const std::string& program, unsigned uid)
     : process_(machine.agent().start(
@@ -24,9 +18,9 @@ Answer Probe::ask(const std::string& command) {
   return answer(command);
 }
 
-Answer Probe::answer(const std::string& command) {
-  const std::string line = process_.read_line(
-      base::Deadline("the answer to \"" + command.substr(0, 40) + "\"", kAnswerLimit));
+Answer Probe::answer(const std::string& command, std::chrono::seconds limit) {
+  const std::string line =
+      process_.read_line(base::Deadline("the answer to \"" + command.substr(0, 40) + "\"", limit));
   Answer answer;
   if (line.starts_with("ok ")) {
     answer.ok = true;

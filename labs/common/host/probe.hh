@@ -3,6 +3,7 @@
 // (labs/common/user/text_protocol.hh), driven one command at a time.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct Answer {
 
 class Probe {
  public:
+  static constexpr std::chrono::seconds kAnswerLimit{60};  ///< host time
+
   /// Starts the lab's program `program` as user `uid`.
   Probe(lab::Context& context, vm::Machine& machine, const std::string& program, unsigned uid = 0);
 
@@ -27,7 +30,7 @@ class Probe {
   /// Sends a command that never answers.
   void start(const std::string& command) { process_.write_input(command + "\n"); }
   /// The answer to a command that was started, when it comes after all.
-  Answer answer(const std::string& command);
+  Answer answer(const std::string& command, std::chrono::seconds limit = kAnswerLimit);
   /// The words of an answer that must be "ok". Throws lab::CheckFailed beginning with `what`.
   std::vector<std::string> must(const std::string& command, const std::string& what);
   /// The first of them, a number.

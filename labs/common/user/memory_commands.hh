@@ -2,9 +2,11 @@
 // Commands that any probe has: files, ioctls, mappings, and memory that may not be there.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "guarded_read.hh"
 #include "text_protocol.hh"

@@ -2,6 +2,7 @@
 // How much memory there is to be had, and how a block of it is found (rows A1, A2).
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 
 #include "labs/01_proc_addr/host/experiments.hh"
 #include "labs/01_proc_addr/host/support.hh"
@@ -102,7 +103,7 @@ void block_index(lab::ExperimentContext& context) {
     return costs[index].rbegin()->second / costs[index].begin()->second;
   };
   const auto figure = [](double value) {
-    const auto tenths = static_cast<long>(value * 10 + 0.5);
+    const auto tenths = std::lround(value * 10);
     return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
   };
   const unsigned few = costs["list"].begin()->first;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The article's strings and its ring (rows A3, A4).
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -60,7 +61,7 @@ vm::PhysicalAddress legacy_ring_base(vm::Machine& machine) {
 
 std::uint32_t legacy_length(const vm::GuestMemory& memory, vm::PhysicalAddress base,
                             unsigned slot) {
-  return memory.load<std::uint32_t>(base + slot * NF_LEGACY_SLOT_BYTES);
+  return memory.load<std::uint32_t>(base + std::uint64_t{slot} * NF_LEGACY_SLOT_BYTES);
 }
 
 }  // namespace
@@ -149,7 +150,9 @@ void legacy_full(lab::ExperimentContext& context) {
       }
     }
   }
-  const auto rounded = [](double value) { return text(static_cast<std::uint64_t>(value + 0.5)); };
+  const auto rounded = [](double value) {
+    return text(static_cast<std::uint64_t>(std::llround(value)));
+  };
   const WriteCost& full = costs["legacy, full"];
   context.verdict(
       full.probes == NF_LEGACY_DATA_SLOTS ? ClaimVerdict::confirmed : ClaimVerdict::qualified,

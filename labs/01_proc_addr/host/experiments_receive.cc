@@ -22,7 +22,7 @@ std::string text(std::uint64_t value) {
 }
 
 std::string with_two_decimals(double value) {
-  const auto hundredths = static_cast<std::uint64_t>(value * 100 + 0.5);
+  const auto hundredths = static_cast<std::uint64_t>(std::llround(value * 100));
   const std::string rest = text(hundredths % 100);
   return text(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest;
 }

@@ -81,7 +81,7 @@ class Pipeline {
                           "send_many " + path.way + " " + daq + " " + to_hex(view) + " " + bytes +
                               " 0 " + std::to_string(kMeasured) + " " + kPeerAddress,
                           kMeasured);
-    receive_payloads(link_, (1 + kMeasuredRuns) * kMeasured,
+    receive_payloads(link_, std::size_t{1 + kMeasuredRuns} * kMeasured,
                      base::Deadline("the measured frames", 20s));
     return stages;
   }
@@ -105,7 +105,7 @@ std::map<std::string, std::string> labels_of(const Path& path, bool init_on_free
 
 void record(lab::ExperimentContext& context, const Path& path, const Stages& stages,
             bool init_on_free, std::size_t sample_bytes) {
-  static constexpr const char* kStages[] = {"acquired", "in the application", "sent"};
+  static constexpr std::array kStages = {"acquired", "in the application", "sent"};
   auto labels = labels_of(path, init_on_free);
   const auto& cost = stages.cost;
   context.metric("instructions_per_packet", cost.instructions, labels);
@@ -115,7 +115,7 @@ void record(lab::ExperimentContext& context, const Path& path, const Stages& sta
                  labels);
   context.metric("syscalls_per_packet", cost.system_calls, labels);
   for (std::size_t i = 0; i < stages.places.size(); ++i) {
-    labels["stage"] = kStages[i];
+    labels["stage"] = kStages.at(i);
     context.metric("census_places", static_cast<double>(stages.places[i]), labels);
   }
 }

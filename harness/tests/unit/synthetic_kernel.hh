@@ -64,7 +64,8 @@ class SyntheticKernel {
  private:
   static std::string kallsyms() {
     return "ffff888000010000 D init_task\nffff888000003000 D vmemmap_base\n"
-           "ffff888000003008 D page_offset_base\nffff888000004000 D modules\nffff888000f00000 T _text\n"
+           "ffff888000003008 D page_offset_base\nffff888000004000 D modules\nffff888000f00000 T "
+           "_text\n"
            "ffff888000f00400 T some_function\nffff888000f10000 B _end\n";
   }
   static base::Bytes types() {

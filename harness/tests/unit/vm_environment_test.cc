@@ -64,7 +64,8 @@ TEST(KernelPackage, AnUnknownSeriesListsWhatThereIs) {
 
 TEST(Monitor, RegistersAreRead) {
   const auto registers = parse_registers(
-      "CPU#0\r\nRAX=1 RSP=ffffc900003bbd48\r\nRIP=ffffffff81a592eb RFL=00000246 [---Z-P-] CPL=3 II=0 A20=1\r\n"
+      "CPU#0\r\nRAX=1 RSP=ffffc900003bbd48\r\nRIP=ffffffff81a592eb RFL=00000246 [---Z-P-] CPL=3 "
+      "II=0 A20=1\r\n"
       "CR0=80050033 CR2=00007f CR3=000000000487c000 CR4=00001000\r\n");
   EXPECT_EQ(registers.instruction_pointer, 0xffffffff81a592ebU);
   EXPECT_EQ(registers.stack_pointer, 0xffffc900003bbd48U);

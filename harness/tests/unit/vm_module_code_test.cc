@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Where a CPU is in a module's code, from a guest memory made by hand.
-#include "harness/vm/module_code.hh"
-
 #include <elf.h>
 #include <gtest/gtest.h>
 
 #include "harness/tests/unit/synthetic_kernel.hh"
+#include "harness/vm/module_code.hh"
 
 namespace zcl::vm {
 namespace {

@@ -80,6 +80,10 @@ void check_stack(lab::CheckContext& context) {
                     "Datagram " + std::to_string(i) + ", " + std::to_string(length) +
                         " bytes, leaves with other content or a wrong checksum.");
   }
+  // The kernel resets a card whose transmitter hangs, after five seconds of guest time.
+  context.require(machine.console().find("NETDEV WATCHDOG") == std::string::npos,
+                  "The transmit ring was full and stayed so: the driver does not learn what was "
+                  "sent.");
   context.require_quiet_kernel(machine);
   context.observed("ARP answered; " + std::to_string(kDatagrams) +
                    " datagrams with checksums filled in by the chip");

@@ -57,7 +57,7 @@ inline void load_edu(const Bytes& content, std::uint64_t staging) {
   }
   EduRegisters registers(find_edu());
   const zcl::user::Mapping page(zcl::user::open_file("/dev/mem", O_RDWR), staging, 4096);
-  std::memcpy(page.data(), content.data(), content.size());
+  zcl::user::store(page.data(), content);
   registers.write(kSource, staging);
   registers.write(kTarget, kDeviceMemory);
   registers.write(kCount, content.size());

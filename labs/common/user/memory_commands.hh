@@ -106,7 +106,7 @@ inline const Commands kMemoryCommands = {
      [](Arguments& a) {
        std::uint8_t* address = a.address();
        auto bytes = a.bytes();
-       std::memcpy(address, bytes.data(), bytes.size());
+       store(address, bytes);
        wipe(bytes);
        return Answer();
      }},

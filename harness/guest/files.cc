@@ -24,7 +24,12 @@ void make_directories_of(const std::string& path) {
 
 void put_chunk(const std::string& path, unsigned mode, std::uint64_t offset,
                std::span<const std::uint8_t> data) {
-  if (offset == 0) make_directories_of(path);
+  if (offset == 0) {
+    make_directories_of(path);
+    // A new file: the old one may be a program that still runs, which cannot be written to.
+    struct stat old {};
+    if (::lstat(path.c_str(), &old) == 0 && S_ISREG(old.st_mode)) ::unlink(path.c_str());
+  }
   const int flags = O_WRONLY | O_CLOEXEC | O_CREAT | (offset == 0 ? O_TRUNC : 0);
   const Descriptor file(::open(path.c_str(), flags, static_cast<mode_t>(mode)));
   if (!file.valid()) refuse("open " + path);

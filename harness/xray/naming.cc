@@ -41,7 +41,9 @@ class Namer {
     const PageFrame frame = frames_.at(address);
     const std::vector<Mapping>& users = mappings_[i];
     place.kind = PlaceKind::kernel;
-    if (name_image(address, place)) return;
+    // Parts of the image (init code, the gaps between its sections) are given to the allocator.
+    const bool given_away = frame.use != PageUse::reserved && frame.use != PageUse::unmanaged;
+    if (!given_away && name_image(address, place)) return;
     name_frame(frame, address, place);
     if (!users.empty()) name_user(frame, users, place);
     name_ring(frame, address, place);

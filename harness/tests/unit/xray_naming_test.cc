@@ -169,7 +169,10 @@ TEST_F(Naming, NamesSlabObjectsAndTellsFreedOnes) {
 }
 
 TEST_F(Naming, NamesTheKernelImageAndReservedRegions) {
+  set(0xf00000, 0, 1U << 11);
   EXPECT_EQ(name(0xf00404).name, "kernel image, in some_function");
+  set(0xf01000, 0, 0);  // a part that the kernel gave to the allocator
+  EXPECT_THAT(name(0xf01404).name, ::testing::Not(HasSubstr("kernel image")));
   spec_.reserved.push_back({0x700000, 0x1000});
   set(0x700000, 0, 1U << 11);
   EXPECT_EQ(name(0x700800).name, "reserved region at 0x700000 (memmap=)");

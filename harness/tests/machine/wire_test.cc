@@ -78,8 +78,12 @@ class Wire : public testing::Test {
 
 TEST_F(Wire, EveryFrameComesBackIntactAndInOrder) {
   auto echo = start_echo();
-  send(500);
-  take(kPatience, 500);
+  // Never more on their way than the card has descriptors: when QEMU hands queued frames to it,
+  // what finds none is dropped.
+  for (std::uint64_t sent = 100; sent <= 500; sent += 100) {
+    send(100);
+    take(kPatience, sent);
+  }
   EXPECT_EQ(account_.totals().delivered, 500U) << account_.totals().text();
   EXPECT_EQ(
       account_.totals().reordered + account_.totals().corrupted + account_.totals().duplicates, 0U)

@@ -20,8 +20,6 @@ constexpr std::uint16_t kBegin = 1;
 constexpr std::uint16_t kEnd = 2;
 /// The tolerance of totals, in percent; user counts have none.
 constexpr double kTolerance = 2.0;
-/// QEMU's e1000 holds reception for a second after its driver set it up.
-constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 /// Guest time for the receiving driver to take a burst.
 constexpr std::uint64_t kDriverTime = 100'000'000;
 

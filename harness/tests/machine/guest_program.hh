@@ -11,6 +11,10 @@
 
 namespace zcl::vm {
 
+/// QEMU's e1000 receives nothing for a second of guest time after its driver has set it up; with
+/// some room, in ns.
+inline constexpr std::uint64_t kReceptionHold = 1'500'000'000;
+
 /// Puts the program into the guest and returns its path there.
 inline std::string install_guest_program(Machine& machine, const std::string& name) {
   const std::string path = "/tmp/" + name;

@@ -17,8 +17,6 @@ using namespace std::chrono_literals;
 using base::Deadline;
 using testing::HasSubstr;
 
-/// QEMU's e1000 holds reception for a second after its driver has set it up.
-constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 constexpr auto kPatience = 60s;
 constexpr std::size_t kLongestFrame = 16124;  ///< the chip's limit, without the checksum
 constexpr wire::MacAddress kHost = {2, 0, 0, 0, 0, 1};
@@ -48,7 +46,7 @@ class RingEcho : public testing::Test {
 
   void settle() {
     vm::wait_for_carrier(machine_, interface_, Deadline("link of the card", kPatience));
-    machine_.agent().sleep_ns(kReceptionHold);
+    machine_.agent().sleep_ns(vm::kReceptionHold);
   }
   vm::GuestProcess start(const std::string& program, const std::vector<std::string>& arguments) {
     std::vector<std::string> words = {vm::install_guest_program(machine_, program), interface_};

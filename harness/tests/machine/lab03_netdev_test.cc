@@ -27,8 +27,6 @@ constexpr std::uint32_t kHostIp = 0x0a000001;
 constexpr std::uint32_t kGuestIp = 0x0a000002;
 constexpr std::uint16_t kArp = 0x0806;
 constexpr std::uint16_t kIpv4 = 0x0800;
-/// QEMU's e1000 holds reception for a second after its driver has set it up.
-constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 constexpr auto kPatience = 30s;
 constexpr std::size_t kLongestFrame = 16124;  ///< the chip's limit, without the checksum
 
@@ -62,7 +60,7 @@ class Netdev : public testing::Test {
   /// After anything that writes the receive-control register.
   void settle() {
     vm::wait_for_carrier(machine_, interface_, Deadline("link of the card", kPatience));
-    machine_.agent().sleep_ns(kReceptionHold);
+    machine_.agent().sleep_ns(vm::kReceptionHold);
   }
   std::string setting(const std::string& name) const {
     return "/sys/class/net/" + interface_ + "/" + name;
@@ -365,7 +363,7 @@ TEST_F(Netdev, SurvivesWithoutMemoryForItsRing) {
                  Deadline("sending a flow", kPatience));
       if (sequence % 8 == 7) machine_.agent().sleep_ns(5'000'000);  // the ring always has room
     }
-    machine_.agent().sleep_ns(kReceptionHold);
+    machine_.agent().sleep_ns(vm::kReceptionHold);
     machine_.agent().unload_module("starve_page_pool");
     take(1s);
     const auto lost = account_.totals().lost() - lost_before;
@@ -468,7 +466,7 @@ TEST_F(Pair, RecoversFromATransmitterThatHangs) {
   auto& agent = machine_.agent();
   for (const auto& interface : {a_, b_}) agent.interface_up(interface);
   vm::wait_for_carrier(machine_, b_, Deadline("link of the card", kPatience));
-  agent.sleep_ns(kReceptionHold);
+  agent.sleep_ns(vm::kReceptionHold);
   const auto send = [&] {
     EXPECT_TRUE(agent.run({.argv = {control_, "broadcast", b_, "600"}}).ok());
     agent.sleep_ns(kWatchdog);
@@ -486,7 +484,7 @@ TEST_F(Pair, ComesAndGoesWithoutALeak) {
   constexpr int kRounds = 10;
   auto& agent = machine_.agent();
   const auto free_kib = [&] {
-    agent.sleep_ns(kReceptionHold);  // what is freed later, is
+    agent.sleep_ns(vm::kReceptionHold);  // what is freed later, is
     agent.write_text("/proc/sys/vm/drop_caches", "3");
     const auto text = agent.get_text("/proc/meminfo");
     return std::stol(text.substr(text.find("MemFree:") + 8));
@@ -515,7 +513,7 @@ TEST_F(Pair, CountsAnOverflowAndGoesOn) {
     agent.interface_up(interface);
   }
   vm::wait_for_carrier(machine_, a_, Deadline("link of the card", kPatience));
-  agent.sleep_ns(kReceptionHold);
+  agent.sleep_ns(vm::kReceptionHold);
   const auto statistic = [&](const char* name) {
     return std::stoull(agent.get_text("/sys/class/net/" + a_ + "/statistics/" + name));
   };

@@ -12,9 +12,6 @@
 
 namespace zcl::lab03 {
 
-/// QEMU's e1000 holds reception for a second after its driver set it up.
-constexpr std::uint64_t kRingReceptionHold = 1'500'000'000;
-
 inline vm::MachineSpec two_cards(vm::Mode mode, unsigned cpus = 1) {
   vm::MachineSpec spec;
   spec.cpus = cpus;
@@ -34,7 +31,7 @@ class RingInGuest : public testing::Test {
     machine_.agent().interface_up(nic_);
     vm::wait_for_carrier(machine_, nic_,
                          base::Deadline("link of the card", std::chrono::seconds(60)));
-    machine_.agent().sleep_ns(kRingReceptionHold);
+    machine_.agent().sleep_ns(vm::kReceptionHold);
   }
   void TearDown() override {
     const auto report = machine_.alarming();

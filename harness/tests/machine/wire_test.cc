@@ -21,7 +21,6 @@ constexpr MacAddress kBroadcast = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 constexpr std::uint32_t kHostIp = 0x0a000001;
 constexpr std::uint32_t kGuestIp = 0x0a000002;
 constexpr std::uint16_t kArp = 0x0806;
-constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 constexpr auto kPatience = 60s;
 
 vm::MachineSpec wired_machine() {
@@ -37,7 +36,7 @@ class Wire : public testing::Test {
     interface_ = machine_.agent().interface_of("nic");
     machine_.agent().interface_up(interface_, "10.0.0.2/24");
     wait_for_carrier(machine_, interface_, Deadline("link of the card", kPatience));
-    machine_.agent().sleep_ns(kReceptionHold);
+    machine_.agent().sleep_ns(vm::kReceptionHold);
   }
   vm::GuestProcess start_echo() {
     const auto program = install_guest_program(machine_, "echo_frames");

@@ -15,7 +15,6 @@ constexpr std::chrono::hours kLimit{2};
 constexpr std::uint64_t kFrames = 1'000'000;
 /// Fewer than the card's receive ring holds, so that nothing has to be dropped.
 constexpr std::uint64_t kWindow = 64;
-constexpr std::uint64_t kReceptionHold = 1'500'000'000;
 
 TEST(WireSoak, AMillionFramesComeBack) {
   vm::MachineSpec machine_spec;
@@ -29,7 +28,7 @@ TEST(WireSoak, AMillionFramesComeBack) {
   const std::string interface = machine.agent().interface_of("nic");
   machine.agent().interface_up(interface);
   wait_for_carrier(machine, interface, base::Deadline("link of the card", kPatience));
-  machine.agent().sleep_ns(kReceptionHold);
+  machine.agent().sleep_ns(vm::kReceptionHold);
   const auto program = install_guest_program(machine, "echo_frames");
   auto echo = machine.agent().start({.argv = {program, interface}, .time_limit = kLimit});
   ASSERT_EQ(echo.read_line(base::Deadline("echo_frames is ready", kPatience)), "ready");
